@@ -1,0 +1,1 @@
+//! YAML in, a validated configuration or diagnostics out.

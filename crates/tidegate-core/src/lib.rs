@@ -1,0 +1,1 @@
+//! The pure machines of Tidegate: the frame log and the receive core.

@@ -1,0 +1,1 @@
+//! Drives disk and sync: the embedded engine, projections, the appender.

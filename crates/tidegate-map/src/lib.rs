@@ -1,0 +1,1 @@
+//! Mapping by jq, fenced, and by a direct extractor for plain paths.

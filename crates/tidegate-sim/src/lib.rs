@@ -1,0 +1,1 @@
+//! The simulated world: virtual time, lossy disks, many seeds, on the cores alone.

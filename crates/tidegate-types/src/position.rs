@@ -1,0 +1,116 @@
+//! Where something stands in a region's log.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::name::is_name;
+
+/// One life of a region's log.
+///
+/// A new one starts with a new directory, a restore, or a peer that knows more than we do; a cut
+/// tail keeps it. Later incarnations are larger (the number is the wall time of the start in
+/// milliseconds, or the old number plus one if that is larger).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u64);
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// Number of a frame within an incarnation, from 1 on, without gaps. 0 stands before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameNumber(pub u64);
+
+impl FrameNumber {
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for FrameNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A place in a region's log: the entry `index` of a frame. Means the same everywhere.
+///
+/// Its text form is `origin/incarnation/frame/index`, the incarnation in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The region whose log it is.
+    pub origin: String,
+    /// Which life of that log.
+    pub incarnation: Incarnation,
+    /// Which frame.
+    pub frame: FrameNumber,
+    /// Which entry of the frame, from 0 on.
+    pub index: u32,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}/{}/{}",
+            self.origin, self.incarnation, self.frame, self.index
+        )
+    }
+}
+
+impl FromStr for Position {
+    type Err = InvalidPosition;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        let mut parts = text.split('/');
+        let mut part = || parts.next().ok_or(InvalidPosition);
+        let origin = part()?;
+        let incarnation = u64::from_str_radix(part()?, 16).map_err(|_| InvalidPosition)?;
+        let frame = part()?.parse().map_err(|_| InvalidPosition)?;
+        let index = part()?.parse().map_err(|_| InvalidPosition)?;
+        if parts.next().is_some() || !is_name(origin) {
+            return Err(InvalidPosition);
+        }
+        Ok(Self {
+            origin: origin.to_owned(),
+            incarnation: Incarnation(incarnation),
+            frame: FrameNumber(frame),
+            index,
+        })
+    }
+}
+
+/// The text is not a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a position is written origin/incarnation/frame/index, for example local/19a9c2f0b1d/17/3")]
+pub struct InvalidPosition;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn text_round_trips(incarnation: u64, frame: u64, index: u32) {
+            let position = Position {
+                origin: "us-east-1".to_owned(),
+                incarnation: Incarnation(incarnation),
+                frame: FrameNumber(frame),
+                index,
+            };
+            prop_assert_eq!(position.to_string().parse(), Ok(position));
+        }
+
+        #[test]
+        fn any_text_is_refused_or_read(text in ".{0,40}") {
+            if let Ok(position) = text.parse::<Position>() {
+                prop_assert_eq!(position.to_string().parse(), Ok(position));
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Formats at the edges, pure: signature schemes and CloudEvents.
