@@ -37,6 +37,12 @@ impl EventId {
         Self(*Uuid::new_v5(&namespace.0, external_id.as_bytes()).as_bytes())
     }
 
+    /// An identity made from another one: `UUIDv5(this id, name)`, for what follows from an event.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        Self(*Uuid::new_v5(&Uuid::from_bytes(self.0), name.as_bytes()).as_bytes())
+    }
+
     /// The identity with these bytes, as read from the log.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {

@@ -37,6 +37,30 @@ impl fmt::Display for FrameNumber {
     }
 }
 
+/// A place in one log whose origin is known from the context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Which life of that log.
+    pub incarnation: Incarnation,
+    /// Which frame.
+    pub frame: FrameNumber,
+    /// Which entry of the frame, from 0 on.
+    pub index: u32,
+}
+
+impl Place {
+    /// This place in the log of `origin`.
+    #[must_use]
+    pub fn of(self, origin: &str) -> Position {
+        Position {
+            origin: origin.to_owned(),
+            incarnation: self.incarnation,
+            frame: self.frame,
+            index: self.index,
+        }
+    }
+}
+
 /// A place in a region's log: the entry `index` of a frame. Means the same everywhere.
 ///
 /// Its text form is `origin/incarnation/frame/index`, the incarnation in hexadecimal.
@@ -50,6 +74,18 @@ pub struct Position {
     pub frame: FrameNumber,
     /// Which entry of the frame, from 0 on.
     pub index: u32,
+}
+
+impl Position {
+    /// The place without its origin.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        Place {
+            incarnation: self.incarnation,
+            frame: self.frame,
+            index: self.index,
+        }
+    }
 }
 
 impl fmt::Display for Position {
