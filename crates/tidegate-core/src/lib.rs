@@ -1,1 +1,3 @@
 //! The pure machines of Tidegate: the frame log and the receive core.
+
+pub mod log;

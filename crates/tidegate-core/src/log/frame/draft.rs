@@ -1,0 +1,110 @@
+//! The frame in the making.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use tidegate_types::position::{FrameNumber, Incarnation};
+use tidegate_types::time::UnixMillis;
+
+use super::{CRC_FROM, FRAME_HEADER_BYTES, FRAME_VERSION, FrameHash, MAGIC, hash, header_check};
+use crate::log::FRAME_BYTES_MAX;
+use crate::log::codec::{Encoder, length};
+use crate::log::entry::EncodedEntry;
+
+/// Entries that will become one frame.
+///
+/// Its bytes lie together with room for the header in front, so that an append fills the header in
+/// and writes them without a second copy. It is used again and again: see [`FrameDraft::clear`].
+#[derive(Debug)]
+pub struct FrameDraft {
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+/// What an append knows of a frame besides its entries.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::log) struct Stamp {
+    pub(in crate::log) incarnation: Incarnation,
+    pub(in crate::log) number: FrameNumber,
+    pub(in crate::log) time: UnixMillis,
+    pub(in crate::log) prev: FrameHash,
+}
+
+impl Default for FrameDraft {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FrameDraft {
+    /// An empty draft.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bytes: vec![0; FRAME_HEADER_BYTES],
+            count: 0,
+        }
+    }
+
+    /// Adds an entry and gives its index in the frame, or `None` if the frame would be too large
+    /// with it: then append what is there first.
+    #[must_use]
+    pub fn push(&mut self, entry: &EncodedEntry) -> Option<u32> {
+        if self.len().saturating_add(entry.len()) > FRAME_BYTES_MAX {
+            return None;
+        }
+        let index = self.count;
+        self.bytes.extend_from_slice(entry.as_bytes());
+        self.count = self.count.saturating_add(1);
+        Some(index)
+    }
+
+    /// Length of the frame it would become, in bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many entries it has.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether it has no entries.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Makes it empty and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.truncate(FRAME_HEADER_BYTES);
+        self.count = 0;
+    }
+
+    /// Fills the header in, and gives the whole frame and its hash.
+    pub(in crate::log) fn seal(&mut self, stamp: &Stamp) -> (&[u8], FrameHash) {
+        let mut header = Vec::with_capacity(FRAME_HEADER_BYTES);
+        let mut out = Encoder(&mut header);
+        out.fixed(&MAGIC);
+        out.u32(length(self.bytes.len()));
+        out.u32(0);
+        out.u8(FRAME_VERSION);
+        out.u8(0);
+        out.fixed(&[0; 2]);
+        out.u64(stamp.incarnation.0);
+        out.u64(stamp.number.0);
+        out.u64(stamp.time.0);
+        out.fixed(&stamp.prev);
+        out.u32(self.count);
+        if let Some(front) = self.bytes.first_chunk_mut::<FRAME_HEADER_BYTES>() {
+            front.copy_from_slice(&header);
+            let [low, high] = header_check(front).to_le_bytes();
+            [front[14], front[15]] = [low, high];
+        }
+        let crc = crc32fast::hash(self.bytes.get(CRC_FROM..).unwrap_or_default());
+        if let Some(place) = self.bytes.get_mut(8..CRC_FROM) {
+            place.copy_from_slice(&crc.to_le_bytes());
+        }
+        (&self.bytes, hash(&self.bytes))
+    }
+}
