@@ -29,6 +29,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
             ],
         )
     });
+    report.part("rustdoc", || {
+        cargo(workspace, &["doc", "--workspace", "--no-deps", "--quiet"])
+    });
     report.part("deps", || Ok(Tally::of(deps::run(workspace)?)));
     report.part("deny", || {
         cargo(workspace, &["deny", "check", "bans", "licenses", "sources"])
