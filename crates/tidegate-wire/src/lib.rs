@@ -9,6 +9,7 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+pub mod cloudevents;
 pub mod content;
 pub mod form;
 pub mod signature;

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::*;
 
-/// 2021-02-25T15:15:30Z, the time of the example in the libraries of Standard Webhooks.
+/// 2021-02-25T15:02:10Z, the time of the example in the libraries of Standard Webhooks.
 const NOW: UnixMillis = UnixMillis(1_614_265_330_000);
 
 const MINUTES_5: Duration = Duration::from_secs(300);

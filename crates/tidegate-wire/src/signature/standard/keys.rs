@@ -3,7 +3,9 @@
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use ring::hmac;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use tidegate_types::secret::Secret;
@@ -19,6 +21,12 @@ pub(super) const ED25519_BYTES: usize = 64;
 
 /// Length of an Ed25519 seed and of a public key.
 const ED25519_KEY_BYTES: usize = 32;
+
+/// Base64 of keys: people copy them without their padding, which libraries forgive.
+const KEY_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A key, prepared.
 pub(super) enum Key {
