@@ -64,7 +64,7 @@ impl Key {
             Some((kind @ ("whsec" | "whsk" | "whpk"), encoded)) => (kind, encoded),
             _ => ("whsec", text),
         };
-        let bytes = STANDARD
+        let bytes = KEY_BASE64
             .decode(encoded)
             .map_err(|_| SpecError::NotBase64(number))?;
         if bytes.is_empty() {
