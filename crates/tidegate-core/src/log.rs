@@ -20,9 +20,20 @@ mod codec;
 pub mod entry;
 pub mod frame;
 
-pub mod chunk;
 pub mod disk;
 pub mod engine;
+
+mod chunk;
+pub mod embedded;
+mod read;
+pub mod recovery;
+mod scan;
+mod segment;
+mod trim;
+mod view;
+
+pub mod conformance;
+pub mod memdisk;
 
 /// The largest frame, header included. A frame must fit one message of the engine on NATS later
 /// (1 MiB by default there), and bounds what a torn write can touch.

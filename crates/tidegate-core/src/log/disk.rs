@@ -3,10 +3,11 @@
 //! The real one is in `tidegate-hub`; [`super::memdisk`] is one in memory that forgets what was not
 //! synced, as a disk does at a power loss.
 
+use std::fmt::Debug;
 use std::io;
 
 /// A directory of files that belongs to one log. Names hold no `/`.
-pub trait Disk: Send + Sync + 'static {
+pub trait Disk: Debug + Send + Sync + 'static {
     /// Its files.
     type File: DiskFile;
 
@@ -48,7 +49,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file.
-pub trait DiskFile: Send + Sync + 'static {
+pub trait DiskFile: Debug + Send + Sync + 'static {
     /// Reads at `offset` and gives the number of bytes read, 0 only at the end of the file.
     ///
     /// # Errors

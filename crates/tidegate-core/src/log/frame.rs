@@ -18,6 +18,7 @@ use tidegate_types::position::{FrameNumber, Incarnation};
 use tidegate_types::time::UnixMillis;
 
 pub use draft::FrameDraft;
+pub(super) use draft::Stamp;
 
 use super::codec::Decoder;
 use super::entry::{ENTRY_HEADER_BYTES, Entry, EntryError, decode_entry};
@@ -30,8 +31,10 @@ pub const FRAME_HEADER_BYTES: usize = 76;
 pub const FRAME_VERSION: u8 = 1;
 
 pub(super) const MAGIC: [u8; 4] = *b"TGF1";
-/// Where the bytes begin that the CRC covers.
-const CRC_FROM: usize = 12;
+/// Where the CRC stands; it covers all that follows.
+const CRC: std::ops::Range<usize> = 8..12;
+/// Where the check of the header stands.
+const CHECK: std::ops::Range<usize> = 14..16;
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +165,7 @@ impl Frame {
             });
         }
         let bytes = bytes.slice(..header.len());
-        let covered = bytes.get(CRC_FROM..).unwrap_or_default();
+        let covered = bytes.get(CRC.end..).unwrap_or_default();
         if crc32fast::hash(covered) != header.crc {
             return Err(FrameError::Checksum);
         }
@@ -262,8 +265,6 @@ pub(super) fn hash(bytes: &[u8]) -> FrameHash {
 
 /// The check of a header: CRC-32 over all its fields but `crc` and itself, folded to 16 bits.
 fn header_check(header: &[u8; FRAME_HEADER_BYTES]) -> u16 {
-    const CRC: std::ops::Range<usize> = 8..12;
-    const CHECK: std::ops::Range<usize> = 14..16;
     let mut crc = crc32fast::Hasher::new();
     crc.update(header.get(..CRC.start).unwrap_or_default());
     crc.update(header.get(CRC.end..CHECK.start).unwrap_or_default());

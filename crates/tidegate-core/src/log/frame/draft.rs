@@ -4,7 +4,10 @@
 use tidegate_types::position::{FrameNumber, Incarnation};
 use tidegate_types::time::UnixMillis;
 
-use super::{CRC_FROM, FRAME_HEADER_BYTES, FRAME_VERSION, FrameHash, MAGIC, hash, header_check};
+use super::{
+    CHECK, CRC, FRAME_HEADER_BYTES, FRAME_VERSION, FrameHash, FrameHeader, MAGIC, hash,
+    header_check,
+};
 use crate::log::FRAME_BYTES_MAX;
 use crate::log::codec::{Encoder, length};
 use crate::log::entry::EncodedEntry;
@@ -81,12 +84,13 @@ impl FrameDraft {
         self.count = 0;
     }
 
-    /// Fills the header in, and gives the whole frame and its hash.
-    pub(in crate::log) fn seal(&mut self, stamp: &Stamp) -> (&[u8], FrameHash) {
-        let mut header = Vec::with_capacity(FRAME_HEADER_BYTES);
-        let mut out = Encoder(&mut header);
+    /// Fills the header in, and gives the whole frame, its header and its hash.
+    pub(in crate::log) fn seal(&mut self, stamp: &Stamp) -> (&[u8], FrameHeader, FrameHash) {
+        let len = length(self.bytes.len());
+        let mut front = Vec::with_capacity(FRAME_HEADER_BYTES);
+        let mut out = Encoder(&mut front);
         out.fixed(&MAGIC);
-        out.u32(length(self.bytes.len()));
+        out.u32(len);
         out.u32(0);
         out.u8(FRAME_VERSION);
         out.u8(0);
@@ -96,15 +100,28 @@ impl FrameDraft {
         out.u64(stamp.time.0);
         out.fixed(&stamp.prev);
         out.u32(self.count);
-        if let Some(front) = self.bytes.first_chunk_mut::<FRAME_HEADER_BYTES>() {
-            front.copy_from_slice(&header);
-            let [low, high] = header_check(front).to_le_bytes();
-            [front[14], front[15]] = [low, high];
+        self.put(0, &front);
+        let check = self.bytes.first_chunk().map_or(0, header_check);
+        self.put(CHECK.start, &check.to_le_bytes());
+        let crc = crc32fast::hash(self.bytes.get(CRC.end..).unwrap_or_default());
+        self.put(CRC.start, &crc.to_le_bytes());
+        let header = FrameHeader {
+            len,
+            crc,
+            incarnation: stamp.incarnation,
+            number: stamp.number,
+            time: stamp.time,
+            prev: stamp.prev,
+            count: self.count,
+        };
+        (&self.bytes, header, hash(&self.bytes))
+    }
+
+    /// Puts a field of the header in its place.
+    fn put(&mut self, at: usize, field: &[u8]) {
+        let place = self.bytes.get_mut(at..at.saturating_add(field.len()));
+        if let Some(place) = place {
+            place.copy_from_slice(field);
         }
-        let crc = crc32fast::hash(self.bytes.get(CRC_FROM..).unwrap_or_default());
-        if let Some(place) = self.bytes.get_mut(8..CRC_FROM) {
-            place.copy_from_slice(&crc.to_le_bytes());
-        }
-        (&self.bytes, hash(&self.bytes))
     }
 }

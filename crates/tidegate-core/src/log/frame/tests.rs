@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use tidegate_types::position::{FrameNumber, Incarnation};
 use tidegate_types::time::UnixMillis;
 
-use super::draft::Stamp;
 use super::*;
 use crate::log::entry::{self, encode_entry};
 
@@ -24,7 +23,7 @@ fn sealed(entries: &[Entry]) -> (Vec<u8>, FrameHash) {
     for entry in entries {
         assert!(draft.push(&encode_entry(entry)).is_some());
     }
-    let (bytes, hash) = draft.seal(&stamp());
+    let (bytes, _, hash) = draft.seal(&stamp());
     (bytes.to_vec(), hash)
 }
 
@@ -97,8 +96,8 @@ fn entries_must_fill_the_frame() {
     }]);
     for len in [0_u32, 3, 5, u32::MAX] {
         bytes[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + 4].copy_from_slice(&len.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[CRC_FROM..]);
-        bytes[8..CRC_FROM].copy_from_slice(&crc.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[CRC.end..]);
+        bytes[8..CRC.end].copy_from_slice(&crc.to_le_bytes());
         let read = Frame::decode(&Bytes::copy_from_slice(&bytes));
         assert_eq!(read, Err(FrameError::Entries), "{len}");
     }

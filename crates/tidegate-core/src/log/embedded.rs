@@ -1,0 +1,433 @@
+//! The embedded engine: segments on one disk, one writer.
+//!
+//! State of the tail: `Open` while frames can be written; `Sealed` when a new segment must be begun
+//! first; `Failed` when moreover a write or sync of the last one failed, and what was acknowledged must
+//! be read again. A failure never leads back to the same file: what the page cache says about it
+//! cannot be believed.
+
+use std::io;
+use std::sync::Arc;
+
+use tidegate_types::position::{FrameNumber, Incarnation};
+use tidegate_types::time::UnixMillis;
+
+use super::chunk;
+use super::disk::{Disk, DiskFile};
+use super::engine::{
+    AppendError, Damage, Engine, FullCause, Head, LogReader, LogStatus, ReadError, TrimError,
+    TrimPolicy, TrimReport,
+};
+use super::entry::EncodedEntry;
+use super::frame::{Frame, FrameDraft, Stamp};
+use super::read::Reader;
+use super::segment::{
+    Extent, Footer, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, segment_name,
+};
+use super::view::{Shared, View};
+use super::{ENTRY_BYTES_MAX, trim};
+
+/// How to open a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// The region whose log it is.
+    pub origin: String,
+    /// Nominal size of a segment in bytes, from 4 KiB to 1 GiB. Larger ones make retention coarser,
+    /// smaller ones cost more files.
+    pub segment_bytes: u64,
+    /// How many bytes the log may take on disk; when it is reached, appends are refused.
+    pub size_max: u64,
+}
+
+impl OpenOptions {
+    /// The usual: segments of 64 MiB, 50 GiB altogether.
+    #[must_use]
+    pub fn new(origin: &str) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            segment_bytes: 64 * 1024 * 1024,
+            size_max: 50 * 1024 * 1024 * 1024,
+        }
+    }
+
+    pub(super) fn problem(&self) -> Option<String> {
+        let range = SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX;
+        if self.origin.is_empty() || self.origin.len() > ORIGIN_BYTES_MAX {
+            return Some(format!(
+                "the origin must have 1 to {ORIGIN_BYTES_MAX} bytes"
+            ));
+        }
+        (!range.contains(&self.segment_bytes)).then(|| {
+            format!("a segment must have {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX} bytes")
+        })
+    }
+}
+
+/// The smallest segment: header and a few small frames, as tests like them.
+const SEGMENT_BYTES_MIN: u64 = 4 * 1024;
+/// The origin must fit the segment's header.
+const ORIGIN_BYTES_MAX: usize = 128;
+
+/// The embedded log on a disk.
+#[derive(Debug)]
+pub struct EmbeddedLog<D: Disk> {
+    pub(super) options: OpenOptions,
+    pub(super) shared: Arc<Shared<D>>,
+    pub(super) tail: Tail<D::File>,
+    pub(super) head: Head,
+    /// Time of the last frame.
+    pub(super) time: UnixMillis,
+    /// Sequence of the next segment.
+    pub(super) sequence: u64,
+    pub(super) failures: u64,
+    /// Where chunks are put into frames.
+    pub(super) draft: FrameDraft,
+}
+
+/// Where the next frame goes.
+#[derive(Debug)]
+pub(super) enum Tail<F> {
+    Open(Arc<F>),
+    Sealed,
+    Failed,
+}
+
+impl<D: Disk> EmbeddedLog<D> {
+    /// The disk it stands on.
+    pub fn disk(&self) -> &D {
+        &self.shared.disk
+    }
+
+    fn check(&self, expect: &Head) -> Result<(), AppendError> {
+        if let Some(damage) = &self.shared.view().damage {
+            return Err(AppendError::Corrupt(Box::new(damage.as_ref().clone())));
+        }
+        if *expect != self.head {
+            return Err(AppendError::Conflict { head: self.head });
+        }
+        Ok(())
+    }
+
+    /// Gives the file and the offset for `bytes` more bytes, in a new segment if the last one has no room.
+    fn room(&mut self, now: UnixMillis, bytes: u64) -> Result<(Arc<D::File>, u64), AppendError> {
+        if let Tail::Open(file) = &self.tail {
+            let end = self.last_extent().end;
+            let empty = end == SEGMENT_HEADER_BYTES;
+            if empty || end + bytes <= self.options.segment_bytes {
+                return Ok((Arc::clone(file), end));
+            }
+        }
+        let len = self.options.segment_bytes.max(SEGMENT_HEADER_BYTES + bytes);
+        let file = self.begin_segment(now, len)?;
+        Ok((file, SEGMENT_HEADER_BYTES))
+    }
+
+    fn last_extent(&self) -> Extent {
+        let view = self.shared.view();
+        let last = view.segments.back().map(|segment| segment.extent);
+        last.unwrap_or_else(|| Extent::empty(self.head.frame.next(), self.time))
+    }
+
+    /// Begins a segment of `len` bytes, then seals the one before.
+    ///
+    /// In this order a crash between leaves a segment without footer, which is read at open; a full
+    /// disk leaves everything as it was.
+    fn begin_segment(&mut self, now: UnixMillis, len: u64) -> Result<Arc<D::File>, AppendError> {
+        if matches!(self.tail, Tail::Failed) {
+            self.reread_last()?;
+        }
+        let taken = self.shared.view().bytes();
+        if taken.saturating_add(len) > self.options.size_max {
+            return Err(AppendError::Full(FullCause::SizeLimit));
+        }
+        let name = segment_name(self.sequence);
+        let header = SegmentHeader {
+            incarnation: self.head.incarnation,
+            sequence: self.sequence,
+            first: self.head.frame.next(),
+            prev: self.head.hash,
+            created: now,
+            origin: self.options.origin.clone(),
+        };
+        self.sequence += 1;
+        let disk = &self.shared.disk;
+        let file = write_segment(disk, &name, &header, len).map_err(failed)?;
+        let file = Arc::new(file);
+        self.seal_last();
+        self.shared.change().segments.push_back(Segment {
+            name,
+            extent: Extent::empty(header.first, self.time),
+            bytes: len,
+            index: Some(Vec::new()),
+            file: Some(Arc::clone(&file)),
+        });
+        self.tail = Tail::Open(Arc::clone(&file));
+        self.shared.disk.prepare(self.options.segment_bytes);
+        Ok(file)
+    }
+
+    /// Writes the footer of the last segment and lets go of its file and index.
+    ///
+    /// A footer is redundant: if it cannot be written, the index stays in memory and the frames are
+    /// read at the next open.
+    fn seal_last(&self) {
+        let (file, footer) = {
+            let view = self.shared.view();
+            let Some(segment) = view.segments.back() else {
+                return;
+            };
+            let (Some(file), Some(index)) = (&segment.file, &segment.index) else {
+                return;
+            };
+            let footer = Footer {
+                incarnation: self.head.incarnation,
+                extent: segment.extent,
+                hash: self.head.hash,
+                index: index.clone(),
+            };
+            (Arc::clone(file), footer)
+        };
+        let written = footer.write(&*file);
+        let mut view = self.shared.change();
+        if let Some(segment) = view.segments.back_mut() {
+            segment.file = None;
+            if let Ok(len) = written {
+                segment.bytes = len;
+                segment.index = None;
+            }
+        }
+    }
+
+    /// Writes and syncs one frame at a place with room.
+    fn write(
+        &mut self,
+        now: UnixMillis,
+        file: &D::File,
+        offset: u64,
+        draft: &mut FrameDraft,
+    ) -> Result<Head, AppendError> {
+        let number = self.head.frame.next();
+        let time = now.max(self.time);
+        let stamp = Stamp {
+            incarnation: self.head.incarnation,
+            number,
+            time,
+            prev: self.head.hash,
+        };
+        let (bytes, header, hash) = draft.seal(&stamp);
+        let written = file.write_at(bytes, offset).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            return Err(self.recover(now, error));
+        }
+        self.time = time;
+        self.head.frame = number;
+        self.head.hash = hash;
+        let mut view = self.shared.change();
+        view.head = self.head;
+        if let Some(Segment {
+            extent,
+            index: Some(index),
+            bytes,
+            ..
+        }) = view.segments.back_mut()
+        {
+            extent.push(&header, index);
+            *bytes = extent.end.max(*bytes);
+        }
+        Ok(self.head)
+    }
+
+    /// After a failed write or sync: nothing past the last acknowledged frame is believed, and the log
+    /// goes on in a new segment. If that cannot be begun now, the next append tries again and says why.
+    fn recover(&mut self, now: UnixMillis, error: io::Error) -> AppendError {
+        self.failures += 1;
+        self.tail = Tail::Failed;
+        let _begun: Result<_, AppendError> = self.begin_segment(now, self.options.segment_bytes);
+        failed(error)
+    }
+
+    /// Reads the last acknowledged frame again and compares it with what was acknowledged.
+    fn reread_last(&self) -> Result<(), AppendError> {
+        let extent = self.last_extent();
+        if extent.frames() == 0 {
+            return Ok(());
+        }
+        let reader = Reader(Arc::clone(&self.shared));
+        let damage = match reader.read(self.head.frame, 1) {
+            Ok(frames) if frames.first().map(Frame::hash) == Some(self.head.hash) => return Ok(()),
+            Err(ReadError::Io { source, .. }) => return Err(failed(source)),
+            Err(ReadError::Corrupt(damage)) => damage,
+            _ => {
+                let view = self.shared.view();
+                let segment = view.segments.back().map(|last| last.name.clone());
+                Box::new(Damage {
+                    segment: segment.unwrap_or_default(),
+                    offset: extent.end,
+                    frame: self.head.frame,
+                    problem: "the frame before is not the one that was acknowledged".to_owned(),
+                })
+            }
+        };
+        self.shared.change().damage = Some(Arc::new(damage.as_ref().clone()));
+        Err(AppendError::Corrupt(damage))
+    }
+}
+
+/// Makes a segment with its header, durable; leaves nothing behind if that fails.
+pub(super) fn write_segment<D: Disk>(
+    disk: &D,
+    name: &str,
+    header: &SegmentHeader,
+    len: u64,
+) -> io::Result<D::File> {
+    let file = disk.create(name, len)?;
+    let written = file
+        .write_at(&header.encode(), 0)
+        .and_then(|()| file.sync_data())
+        .and_then(|()| disk.sync_dir());
+    match written {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            // It holds no frame: if it stays, the next open removes it.
+            let _removed: io::Result<()> = disk.remove(name);
+            Err(error)
+        }
+    }
+}
+
+/// What a failure of the disk means to the caller of an append.
+fn failed(error: io::Error) -> AppendError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            AppendError::Full(FullCause::Disk)
+        }
+        _ => AppendError::Failed(error),
+    }
+}
+
+impl<D: Disk> Engine for EmbeddedLog<D> {
+    fn origin(&self) -> &str {
+        &self.options.origin
+    }
+
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    fn append(
+        &mut self,
+        now: UnixMillis,
+        expect: &Head,
+        frame: &mut FrameDraft,
+    ) -> Result<Head, AppendError> {
+        self.check(expect)?;
+        let (file, offset) = self.room(now, frame.len() as u64)?;
+        self.write(now, &file, offset, frame)
+    }
+
+    fn append_large(
+        &mut self,
+        now: UnixMillis,
+        expect: &Head,
+        entry: &EncodedEntry,
+    ) -> Result<Head, AppendError> {
+        if entry.len() > ENTRY_BYTES_MAX {
+            let bytes = entry.len();
+            return Err(AppendError::TooLarge { bytes });
+        }
+        self.check(expect)?;
+        let (file, mut offset) = self.room(now, chunk::series_bytes(entry) as u64)?;
+        let mut draft = std::mem::take(&mut self.draft);
+        let mut result = Ok(self.head);
+        for piece in chunk::split(entry, self.head.frame.next()) {
+            draft.clear();
+            if draft.push(&piece).is_none() {
+                result = Err(AppendError::TooLarge { bytes: piece.len() });
+                break;
+            }
+            result = self.write(now, &file, offset, &mut draft);
+            if result.is_err() {
+                break;
+            }
+            offset += draft.len() as u64;
+        }
+        self.draft = draft;
+        result
+    }
+
+    fn reader(&self) -> Arc<dyn LogReader> {
+        Arc::new(Reader(Arc::clone(&self.shared)))
+    }
+
+    fn trim_plan(
+        &self,
+        now: UnixMillis,
+        policy: &TrimPolicy,
+        low_water: FrameNumber,
+    ) -> TrimReport {
+        trim::plan(&self.shared.view(), now, policy, low_water)
+    }
+
+    fn trim(
+        &mut self,
+        now: UnixMillis,
+        policy: &TrimPolicy,
+        low_water: FrameNumber,
+    ) -> Result<TrimReport, TrimError> {
+        let plan = self.trim_plan(now, policy, low_water);
+        let mut done = TrimReport {
+            oldest: self.shared.view().first(),
+            held_by_low_water: plan.held_by_low_water,
+            ..TrimReport::default()
+        };
+        let mut last = String::new();
+        for _ in 0..plan.segments {
+            let Some((name, extent, bytes)) = front(&self.shared.view()) else {
+                break;
+            };
+            if let Err(source) = self.shared.disk.remove(&name) {
+                return Err(TrimError {
+                    segment: name,
+                    done,
+                    source,
+                });
+            }
+            self.shared.change().segments.pop_front();
+            done.segments += 1;
+            done.frames += extent.frames();
+            done.bytes += bytes;
+            done.oldest = extent.last.next();
+            last = name;
+        }
+        if done.segments > 0
+            && let Err(source) = self.shared.disk.sync_dir()
+        {
+            return Err(TrimError {
+                segment: last,
+                done,
+                source,
+            });
+        }
+        Ok(done)
+    }
+
+    fn status(&self) -> LogStatus {
+        self.shared.view().status(self.failures)
+    }
+}
+
+fn front<F>(view: &View<F>) -> Option<(String, Extent, u64)> {
+    let segment = view.segments.front()?;
+    Some((segment.name.clone(), segment.extent, segment.bytes))
+}
+
+/// The head of a log without frames.
+pub(super) fn empty_head(origin: &str, incarnation: Incarnation) -> Head {
+    Head {
+        incarnation,
+        frame: FrameNumber(0),
+        hash: super::frame::genesis(origin, incarnation),
+    }
+}
+
+#[cfg(test)]
+mod tests;
