@@ -1,1 +1,3 @@
 //! The shells of receive, publish and subscribe.
+
+pub mod http;
