@@ -6,6 +6,24 @@
 //!
 //! The signature is checked before the timestamp, so a refusal as too old or too new always means a
 //! genuine message that came late or a clock that is off, never a forgery.
+//!
+//! ```
+//! use http::{HeaderMap, HeaderValue};
+//! use tidegate_types::{secret::Secret, time::UnixMillis};
+//! use tidegate_wire::signature::{Request, Spec, Verifier};
+//!
+//! // The example of GitHub's documentation.
+//! let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+//! let mut headers = HeaderMap::new();
+//! headers.insert("x-hub-signature-256", HeaderValue::from_static(signature));
+//! let body = b"Hello, World!";
+//! let request = Request { method: "POST", path: "/in/github", query: "", headers: &headers, body };
+//!
+//! let keys = vec![Secret::new("the new secret"), Secret::new("It's a Secret to Everybody")];
+//! let verified = Verifier::new(&Spec::Github { keys })?.verify(UnixMillis(0), &request)?;
+//! assert_eq!(verified.key_index, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod candidates;
 mod credential;

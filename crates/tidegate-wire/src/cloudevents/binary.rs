@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 
 use super::draft::Draft;
-use super::error::{DecodeError, Fault, PROBLEMS_MAX, Problems};
+use super::error::{DecodeError, Fault, Problems};
 use super::{ATTRIBUTE_BYTES_MAX, CloudEvent};
 
 /// What a header value escapes: space, `"`, `%`, and all that is not printable ASCII (section 3.1.3.2).
@@ -53,10 +53,9 @@ pub(super) fn decode(headers: &HeaderMap, body: &Bytes) -> Result<CloudEvent, De
             }
         }
     }
-    draft.finish(body.clone()).map_err(|mut problems| {
-        problems.truncate(PROBLEMS_MAX);
-        DecodeError::Invalid(Problems(problems))
-    })
+    draft
+        .finish(body.clone())
+        .map_err(|problems| DecodeError::Invalid(Problems(problems)))
 }
 
 /// Headers and body of `event` in binary mode.

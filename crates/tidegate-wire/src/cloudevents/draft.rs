@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::error::{Fault, Problem};
+use super::error::{Fault, PROBLEMS_MAX, Problem};
 use super::{ATTRIBUTE_BYTES_MAX, CloudEvent, EXTENSIONS_MAX, syntax};
 
 /// Collects the attributes of one event and what is wrong with them.

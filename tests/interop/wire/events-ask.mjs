@@ -1,0 +1,5 @@
+// Writes what we are to encode.
+import { emit } from "./bodies.mjs";
+import { requests } from "./events.mjs";
+
+requests("").forEach(emit);
