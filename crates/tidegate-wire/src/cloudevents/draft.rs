@@ -24,10 +24,12 @@ impl Draft {
         }
     }
 
-    /// Notes that `attribute` is wrong.
+    /// Notes that `attribute` is wrong, unless enough is wrong already.
     pub(super) fn fault(&mut self, attribute: &str, fault: Fault) {
-        self.problems
-            .push(Problem::new(self.index, attribute, fault));
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems
+                .push(Problem::new(self.index, attribute, fault));
+        }
     }
 
     /// Sets one attribute from its text form, if it is right.

@@ -188,6 +188,9 @@ fn binary_headers_are_strict() {
         "datacontenttype",
         Fault::MediaType,
     );
+    let many: Vec<String> = (0..90).map(|n| format!("ce-bad-{n}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "x")).collect();
+    assert_eq!(faults(with(&many)).len(), PROBLEMS_MAX);
     let half = headers(&[("ce-id", "1")]);
     let lacking =
         faults(decode(&half, &Bytes::new(), Limits::default()).map(|mut one| one.remove(0)));
