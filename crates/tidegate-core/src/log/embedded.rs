@@ -384,7 +384,9 @@ impl<D: Disk> Engine for EmbeddedLog<D> {
             let Some((name, extent, bytes)) = front(&self.shared.view()) else {
                 break;
             };
-            if let Err(source) = self.shared.disk.remove(&name) {
+            // One by one: a crash must not undo the removal of a segment and keep that of the next.
+            let disk = &self.shared.disk;
+            if let Err(source) = disk.sync_dir().and_then(|()| disk.remove(&name)) {
                 return Err(TrimError {
                     segment: name,
                     done,
@@ -398,16 +400,14 @@ impl<D: Disk> Engine for EmbeddedLog<D> {
             done.oldest = extent.last.next();
             last = name;
         }
-        if done.segments > 0
-            && let Err(source) = self.shared.disk.sync_dir()
-        {
-            return Err(TrimError {
+        match self.shared.disk.sync_dir() {
+            Err(source) if done.segments > 0 => Err(TrimError {
                 segment: last,
                 done,
                 source,
-            });
+            }),
+            _ => Ok(done),
         }
-        Ok(done)
     }
 
     fn status(&self) -> LogStatus {

@@ -34,11 +34,14 @@ pub struct Faults {
     pub create_fails_in: Option<u64>,
     /// The read that fails.
     pub read_fails_in: Option<u64>,
+    /// The call that changes something (a write, a sync, a creation, …) at which the machine stops: a
+    /// write is begun, anything else is not, and every call fails until [`MemDisk::crash`].
+    pub stops_in: Option<u64>,
     /// No sync does anything, although it says so: a defect that tests must notice.
     pub syncs_do_nothing: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     /// Files by number; a file lives on while it has a name or somebody holds it.
     files: BTreeMap<u64, FileState>,
@@ -51,6 +54,7 @@ struct State {
     random: Random,
     /// Counts crashes: files opened before one fail from then on.
     life: u64,
+    stopped: bool,
     writes: u64,
     syncs: u64,
 }
@@ -81,9 +85,22 @@ impl MemDisk {
             capacity: u64::MAX,
             random: Random(seed),
             life: 0,
+            stopped: false,
             writes: 0,
             syncs: 0,
         })))
+    }
+
+    /// An independent disk in the same state, what is not synced included.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    /// Whether the machine has stopped, as asked with [`Faults::stops_in`].
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.state().stopped
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -141,6 +158,7 @@ impl MemDisk {
             .collect();
         files.retain(|number, _| named.contains(number));
         state.life += 1;
+        state.stopped = false;
         state.faults = Faults::default();
     }
 
@@ -193,6 +211,19 @@ fn tear_names(
 }
 
 impl State {
+    /// To be called where something changes; fails if the machine has stopped or does so here.
+    fn step(&mut self) -> io::Result<()> {
+        self.stopped |= due(&mut self.faults.stops_in);
+        self.running()
+    }
+
+    fn running(&self) -> io::Result<()> {
+        if self.stopped {
+            return Err(io::Error::other("the machine stopped as asked"));
+        }
+        Ok(())
+    }
+
     fn file(&mut self, number: u64, life: u64) -> io::Result<&mut FileState> {
         if life != self.life {
             return Err(io::Error::other("the machine was stopped"));
@@ -215,6 +246,7 @@ impl Disk for MemDisk {
 
     fn create(&self, name: &str, len: u64) -> io::Result<MemFile> {
         let mut state = self.state();
+        state.step()?;
         if due(&mut state.faults.create_fails_in) {
             return Err(io::Error::other("creation failed as asked"));
         }
@@ -235,6 +267,7 @@ impl Disk for MemDisk {
 
     fn open(&self, name: &str) -> io::Result<MemFile> {
         let state = self.state();
+        state.running()?;
         let number = state.names.get(name).copied();
         let number = number.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let life = state.life;
@@ -257,7 +290,10 @@ impl Disk for MemDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let removed = self.state().names.remove(name);
+        let mut state = self.state();
+        state.running()?;
+        let removed = state.names.remove(name);
+        state.step()?;
         removed
             .map(|_| ())
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
@@ -265,6 +301,7 @@ impl Disk for MemDisk {
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.state();
+        state.step()?;
         if !state.faults.syncs_do_nothing {
             state.durable_names = state.names.clone();
         }
@@ -288,7 +325,7 @@ fn due(counter: &mut Option<u64>) -> bool {
 }
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Random(u64);
 
 impl Random {

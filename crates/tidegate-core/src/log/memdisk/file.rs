@@ -14,13 +14,13 @@ pub struct MemFile {
 }
 
 /// One change that was not synced.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Op {
     Write { offset: usize, bytes: Vec<u8> },
     SetLen(usize),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FileState {
     cached: Vec<u8>,
     durable: Vec<u8>,
@@ -146,6 +146,7 @@ impl MemFile {
 impl DiskFile for MemFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
+        state.running()?;
         if due(&mut state.faults.read_fails_in) {
             return Err(io::Error::other("read failed as asked"));
         }
@@ -162,6 +163,7 @@ impl DiskFile for MemFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let mut state = self.disk.state();
+        state.running()?;
         state.writes += 1;
         let growth = (offset + bytes.len())
             .saturating_sub(state.file(self.number, self.life)?.content().len());
@@ -180,6 +182,7 @@ impl DiskFile for MemFile {
             offset,
             bytes: bytes.get(..done).unwrap_or_default().to_vec(),
         });
+        state.step()?;
         if full {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
@@ -192,6 +195,7 @@ impl DiskFile for MemFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut guard = self.disk.state();
         let state = &mut *guard;
+        state.step()?;
         state.syncs += 1;
         let fails = due(&mut state.faults.sync_fails_in);
         let nothing = state.faults.syncs_do_nothing;
