@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    fn decoding_stops_one_byte_past_the_limit() {
+        let endless = std::io::repeat(0).take(1 << 20);
+        let mut endless = std::io::BufReader::with_capacity(1, endless);
+        let result = read("gzip", &mut endless, 1, 1000);
+        assert!(matches!(result, Err(ContentError::TooLarge { max: 1000 })));
+        let left = endless.get_ref().limit();
+        assert_eq!((1 << 20) - left, 1001);
+    }
+
+    #[test]
     fn the_limit_itself_is_allowed() {
         assert_eq!(decode("gzip", gzip(&[7; 100]), 100).unwrap().len(), 100);
         assert!(matches!(
