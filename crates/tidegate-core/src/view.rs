@@ -8,7 +8,7 @@ use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
-use crate::log::entry::{Blame, Entry, Fault, FaultCause};
+use crate::log::entry::{Entry, Fault, FaultCause};
 use crate::receive::ledger::{Known, Outcome};
 
 /// One change of the views.
@@ -48,14 +48,8 @@ pub struct FaultSummary {
     pub flow: String,
     /// What went wrong.
     pub cause: FaultCause,
-    /// Whose it is to repair.
-    pub blame: Blame,
-    /// What went wrong, for people.
-    pub message: String,
     /// When it was set aside.
     pub time: UnixMillis,
-    /// The sender's identity of it; empty if it was not found.
-    pub external_id: String,
 }
 
 impl FaultSummary {
@@ -67,10 +61,7 @@ impl FaultSummary {
             place,
             flow: fault.flow.clone(),
             cause: fault.cause,
-            blame: fault.blame,
-            message: fault.message.clone(),
             time: fault.time,
-            external_id: fault.external_id.clone(),
         }
     }
 }

@@ -69,11 +69,17 @@ impl<T> Batch<T> {
     }
 
     /// What to append.
-    pub fn to_append(&mut self) -> ToAppend<'_> {
+    pub fn work(&mut self) -> ToAppend<'_> {
         match &self.large {
             Some(entry) => ToAppend::Large(entry),
             None => ToAppend::Frame(&mut self.draft),
         }
+    }
+
+    /// How many entries it appends.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.fresh.len() as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {

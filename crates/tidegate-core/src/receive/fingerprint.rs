@@ -37,9 +37,9 @@ fn of_parts(parts: &[&[u8]]) -> Fingerprint {
 
 /// In hexadecimal, as it stands in identities made from it.
 #[must_use]
-pub fn to_hex(fingerprint: &Fingerprint) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
-    fingerprint
+    bytes
         .iter()
         .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect()
@@ -65,6 +65,6 @@ mod tests {
 
     #[test]
     fn shows_as_hexadecimal() {
-        assert_eq!(to_hex(&[0xa5; 16]), "a5".repeat(16));
+        assert_eq!(hex(&[0xa5; 16]), "a5".repeat(16));
     }
 }

@@ -118,6 +118,18 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every reason there is, for metrics that announce their labels.
+    pub const ALL: [Self; 8] = [
+        Self::Overload,
+        Self::Full,
+        Self::WriteFailed,
+        Self::Damaged,
+        Self::LedgerUnreadable,
+        Self::TooLarge,
+        Self::UnknownCursor,
+        Self::Closing,
+    ];
+
     /// Whether the same offer can be taken later.
     #[must_use]
     pub const fn is_passing(self) -> bool {
@@ -511,8 +523,9 @@ impl<T> Intake<T> {
 }
 
 impl Content {
-    /// What it takes of the queue's bytes.
-    fn bytes(&self) -> usize {
+    /// What it takes of a queue's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         /// For what surrounds an entry, and for entries that are not encoded yet.
         const OVERHEAD: usize = 256;
         let bytes = match self {
@@ -525,7 +538,7 @@ impl Content {
 }
 
 fn id_reused(now: UnixMillis, entry: EventEntry) -> Fault {
-    let hex = fingerprint::to_hex(&entry.fingerprint);
+    let hex = fingerprint::hex(&entry.fingerprint);
     let raw = entry.event.raw.clone().unwrap_or_default();
     Fault {
         id: entry.event.id.child(&format!("id-reused:{hex}")),

@@ -169,7 +169,7 @@ fn the_reused_event_stands_whole_in_the_fault() {
             .is_ok()
     );
     let mut batch = intake.next_batch(NOW, &ledger, &mut Vec::new()).unwrap();
-    assert!(matches!(batch.to_append(), ToAppend::Frame(draft) if draft.count() == 1));
+    assert!(matches!(batch.work(), ToAppend::Frame(draft) if draft.count() == 1));
     let (_, changes) = intake.synced(batch, FrameNumber(2));
     let [Change::Identity { .. }, Change::Fault(summary)] = changes.as_slice() else {
         panic!("{changes:?}");
@@ -287,7 +287,7 @@ fn an_entry_larger_than_a_frame_goes_alone() {
     let mut shapes = Vec::new();
     for frame in 1..=3 {
         let mut batch = intake.next_batch(NOW, &ledger, &mut Vec::new()).unwrap();
-        shapes.push(matches!(batch.to_append(), ToAppend::Large(_)));
+        shapes.push(matches!(batch.work(), ToAppend::Large(_)));
         intake.synced(batch, FrameNumber(frame));
     }
     assert_eq!(shapes, [false, true, false]);
