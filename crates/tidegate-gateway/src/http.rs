@@ -35,7 +35,7 @@ pub use answer::Handler;
 pub use body::{BodyError, read_body};
 pub use client::{Answer, Client, ClientError, ClientSettings, TrustAnchors};
 pub use identity::{Peer, PeerIdentity};
-pub use listener::{Drained, ListenError, Listener, Server};
+pub use listener::{Drained, Figures, ListenError, Listener, Server};
 pub use reply::{ReplyAborted, ReplyBody, ReplyGone, ReplySender};
 pub use settings::{Http2Limits, ListenerSettings};
 pub use stats::HttpStats;

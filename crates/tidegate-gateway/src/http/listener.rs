@@ -60,6 +60,18 @@ pub struct Server {
     stop: watch::Sender<bool>,
 }
 
+/// The figures of a listener, to be asked for at any time.
+#[derive(Debug)]
+pub struct Figures(Arc<Registry>);
+
+impl Figures {
+    /// The figures now.
+    #[must_use]
+    pub fn stats(&self) -> HttpStats {
+        self.0.stats()
+    }
+}
+
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
@@ -158,6 +170,12 @@ impl Server {
     #[must_use]
     pub fn stats(&self) -> HttpStats {
         self.registry.stats()
+    }
+
+    /// A way to ask for the figures from elsewhere, also after the listener is gone.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures(Arc::clone(&self.registry))
     }
 
     /// Loads the certificates again; nothing to do without TLS. Open connections go on.
