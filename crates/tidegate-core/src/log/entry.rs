@@ -279,4 +279,5 @@ mod flag {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 pub(crate) mod tests;

@@ -274,4 +274,5 @@ fn header_check(header: &[u8; FRAME_HEADER_BYTES]) -> u16 {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests;

@@ -159,7 +159,11 @@ impl Life {
             return Err(format!("the trim says {first}, the log begins at {begin}"));
         }
         let removed = |frame: &Frame| frame.number() < first;
-        if self.frames.iter().any(|frame| removed(frame) && frame.number() >= low_water) {
+        if self
+            .frames
+            .iter()
+            .any(|frame| removed(frame) && frame.number() >= low_water)
+        {
             return Err("unfinished work was trimmed".to_owned());
         }
         self.frames.retain(|frame| !removed(frame));
@@ -184,7 +188,9 @@ impl Life {
         });
         let head = self.log.head().frame;
         if head < promised || head.0 > promised.0 + 1 {
-            return Err(format!("frame {promised} was acknowledged, the log ends at {head}"));
+            return Err(format!(
+                "frame {promised} was acknowledged, the log ends at {head}"
+            ));
         }
         // A removal that was not synced may be undone: then older frames are back.
         let first = self.log.reader().bounds().first;

@@ -55,7 +55,7 @@ pub(crate) fn fill(log: &mut Log, count: u64, bytes: usize) {
 pub(crate) fn read_all(log: &Log) -> Result<Vec<Frame>, String> {
     let reader = log.reader();
     let bounds = reader.bounds();
-    let mut frames = read_from(&*reader, bounds.first)?;
+    let frames = read_from(&*reader, bounds.first)?;
     let mut next = bounds.first;
     for pair in frames.windows(2) {
         if pair[1].header().prev != pair[0].hash() {
@@ -73,10 +73,6 @@ pub(crate) fn read_all(log: &Log) -> Result<Vec<Frame>, String> {
     {
         return Err("the head is not the last frame".to_owned());
     }
-    if frames.is_empty() && bounds.first <= bounds.head.frame {
-        return Err("the log has frames but gives none".to_owned());
-    }
-    frames.shrink_to_fit();
     Ok(frames)
 }
 
@@ -84,9 +80,12 @@ fn read_from(reader: &dyn LogReader, first: FrameNumber) -> Result<Vec<Frame>, S
     let mut frames: Vec<Frame> = Vec::new();
     loop {
         let next = frames.last().map_or(first, |frame| frame.number().next());
+        if next > reader.bounds().head.frame {
+            return Ok(frames);
+        }
         let page = reader.read(next, 3000).map_err(|error| error.to_string())?;
         if page.is_empty() {
-            return Ok(frames);
+            return Err(format!("frame {next} is missing"));
         }
         frames.extend(page);
     }

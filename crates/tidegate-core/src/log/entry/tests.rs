@@ -165,7 +165,10 @@ proptest! {
         let mut bytes = u32::try_from(payload.len() + 1).unwrap().to_le_bytes().to_vec();
         bytes.push(kind);
         bytes.extend(payload);
-        let _: Result<Entry, EntryError> = decode_entry(&Bytes::from(bytes));
+        if let Ok(read) = decode_entry(&Bytes::from(bytes)) {
+            let again = Bytes::copy_from_slice(encode_entry(&read).as_bytes());
+            prop_assert_eq!(decode_entry(&again), Ok(read));
+        }
     }
 }
 
