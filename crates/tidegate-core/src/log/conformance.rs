@@ -16,8 +16,8 @@ use super::entry::{EncodedEntry, Entry, System, encode_entry};
 use super::frame::{Frame, FrameDraft};
 use super::{ENTRY_BYTES_MAX, FRAME_BYTES_MAX};
 
-/// Opens the engine under test. The first call gives an empty log; each later one closes the log and
-/// opens it again as it was left.
+/// Opens the engine under test. The first call gives an empty log; each later one opens it again as it
+/// was left, after the engine and all its readers were dropped.
 pub type Open<'a> = dyn FnMut() -> Box<dyn Engine> + 'a;
 
 /// One check.
@@ -119,7 +119,7 @@ fn empty_log(open: &mut Open<'_>) {
     assert!(reader.read(FrameNumber(1), 1).expect("empty").is_empty());
     let found = reader.frame_at_time(START).expect("empty");
     assert_eq!(found, FrameNumber(1));
-    drop(log);
+    drop((log, reader));
     assert_eq!(open().head(), head, "an empty log keeps its incarnation");
 }
 

@@ -1,0 +1,3 @@
+//! The hub on a real disk.
+
+mod disk;
