@@ -40,6 +40,9 @@ pub enum Content {
         id: EventId,
         /// Its content, to tell a repeat from another event under the same identity.
         fingerprint: Fingerprint,
+        /// Copies in frames before this one are forgotten: the flow's dedup horizon. Frame 0
+        /// remembers as long as the log does.
+        horizon: FrameNumber,
         /// The event, encoded by the caller so that this is not done on the one writing thread.
         entry: EncodedEntry,
     },
@@ -397,7 +400,7 @@ impl<T> Intake<T> {
         &self,
         now: UnixMillis,
         ledger: &dyn Ledger,
-        (id, fingerprint, entry): (EventId, Fingerprint, &EncodedEntry),
+        (id, fingerprint, horizon, entry): (EventId, Fingerprint, FrameNumber, &EncodedEntry),
         batch: &Batch<T>,
     ) -> Result<Verdict, Refusal> {
         let first = match self.standing(&id, ledger, batch)? {
@@ -535,6 +538,17 @@ impl Content {
         };
         bytes.saturating_add(OVERHEAD)
     }
+}
+
+fn new_event(id: EventId, fingerprint: Fingerprint) -> Verdict {
+    Verdict::Append(
+        None,
+        Fresh::Identity {
+            id,
+            fingerprint,
+            fault: None,
+        },
+    )
 }
 
 fn id_reused(now: UnixMillis, entry: EventEntry) -> Fault {

@@ -66,6 +66,7 @@ fn sized_event(n: u8, content: u8, size: usize) -> Content {
     Content::Event {
         id: id(n),
         fingerprint,
+        horizon: FrameNumber(0),
         entry: encode_event(&EventEntry { event, fingerprint }),
     }
 }
@@ -178,6 +179,31 @@ fn the_reused_event_stands_whole_in_the_fault() {
         (summary.cause, summary.external_id.as_str()),
         (FaultCause::IdReused, "1")
     );
+}
+
+#[test]
+fn an_identity_is_forgotten_past_its_horizon() {
+    let (mut intake, ledger) = (intake(), Applied::default());
+    round(&mut intake, &ledger, vec![event(1, 0)]);
+    round(&mut intake, &ledger, vec![event(2, 0)]);
+    let again = |horizon| match event(1, 9) {
+        Content::Event {
+            id,
+            fingerprint,
+            entry,
+            ..
+        } => Content::Event {
+            id,
+            fingerprint,
+            horizon: FrameNumber(horizon),
+            entry,
+        },
+        _ => unreachable!(),
+    };
+    let set_aside = round(&mut intake, &ledger, vec![again(1)]);
+    assert!(matches!(set_aside.as_slice(), [Answer::SetAside { .. }]));
+    let kept = round(&mut intake, &ledger, vec![again(2)]);
+    assert!(matches!(kept.as_slice(), [Answer::Kept { .. }]), "{kept:?}");
 }
 
 #[test]
