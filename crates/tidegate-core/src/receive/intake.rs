@@ -390,8 +390,12 @@ impl<T> Intake<T> {
             Content::Event {
                 id,
                 fingerprint,
+                horizon,
                 entry,
-            } => self.judge_event(now, ledger, (*id, *fingerprint, entry), batch),
+            } => {
+                let offered = (*id, *fingerprint, *horizon, entry);
+                self.judge_event(now, ledger, offered, batch)
+            }
         };
         judged.unwrap_or_else(|refusal| Verdict::Answer(Answer::Refused(refusal)))
     }
@@ -404,13 +408,9 @@ impl<T> Intake<T> {
         batch: &Batch<T>,
     ) -> Result<Verdict, Refusal> {
         let first = match self.standing(&id, ledger, batch)? {
-            Standing::New => {
-                let fresh = Fresh::Identity {
-                    id,
-                    fingerprint,
-                    fault: None,
-                };
-                return Ok(Verdict::Append(None, fresh));
+            Standing::New => return Ok(new_event(id, fingerprint)),
+            Standing::InLog(known) if known.place.frame < horizon => {
+                return Ok(new_event(id, fingerprint));
             }
             Standing::InBatch {
                 slot,

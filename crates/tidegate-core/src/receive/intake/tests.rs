@@ -176,8 +176,8 @@ fn the_reused_event_stands_whole_in_the_fault() {
         panic!("{changes:?}");
     };
     assert_eq!(
-        (summary.cause, summary.external_id.as_str()),
-        (FaultCause::IdReused, "1")
+        (summary.cause, summary.flow.as_str()),
+        (FaultCause::IdReused, "flow")
     );
 }
 
