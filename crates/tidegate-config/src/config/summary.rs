@@ -1,0 +1,150 @@
+//! The configuration as it may be shown: without secrets.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Config, Flow, Format, Hosting, Identity, Listener, Service, System, Topology};
+use crate::units::{show_bytes, show_duration};
+
+impl Config {
+    /// The configuration in force, for `status` and the admin API; holds no secret.
+    #[must_use]
+    pub fn redacted_json(&self) -> Json {
+        json!({
+            "subsystem": self.subsystem,
+            "account": self.account,
+            "stage": self.stage,
+            "region": self.region,
+            "regions": self.regions,
+            "listen": {
+                "public": listener(&self.listen.public),
+                "admin": listener(&self.listen.admin),
+                "admin-token": self.listen.admin_token.is_some(),
+            },
+            "data": self.data,
+            "log": {
+                "keep": show_duration(self.log.keep),
+                "size-max": show_bytes(self.log.size_max),
+                "segment": show_bytes(self.log.segment),
+            },
+            "limits": self.limits_json(),
+            "systems": self.systems.iter().map(system).collect::<Vec<_>>(),
+            "flows": self.flows.iter().map(flow).collect::<Vec<_>>(),
+            "services": self.services.iter().map(service).collect::<Vec<_>>(),
+            "logging": { "level": self.logging.level },
+        })
+    }
+
+    fn limits_json(&self) -> Json {
+        let limits = &self.limits;
+        json!({
+            "body-max": limits.body_max,
+            "connections-max": limits.connections_max,
+            "in-flight-max": limits.in_flight_max,
+            "queue-bytes-max": limits.queue_bytes_max,
+            "header-bytes-max": limits.header_bytes_max,
+            "header-timeout": show_duration(limits.header_timeout),
+            "request-timeout": show_duration(limits.request_timeout),
+            "idle-timeout": show_duration(limits.idle_timeout),
+            "drain-timeout": show_duration(limits.drain_timeout),
+        })
+    }
+}
+
+impl Topology {
+    /// The word in the file.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::PrimarySecondary => "primary-secondary",
+            Self::ActiveActive => "active-active",
+        }
+    }
+}
+
+impl Format {
+    /// The word in the file.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::CloudEvents => "cloudevents",
+        }
+    }
+}
+
+impl Identity {
+    /// A word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Scheme => "scheme",
+            Self::Expression => "expression",
+            Self::Content => "content",
+            Self::None => "none",
+            Self::CloudEvent => "cloudevent",
+        }
+    }
+}
+
+fn listener(listener: &Listener) -> Json {
+    let tls = listener.tls.as_ref();
+    json!({
+        "address": listener.address.to_string(),
+        "tls": tls.is_some(),
+        "client-certificates": tls.is_some_and(|tls| tls.client_ca.is_some()),
+    })
+}
+
+fn system(system: &System) -> Json {
+    let hosting = match system.hosting {
+        Hosting::OtherCloud => "other-cloud",
+        Hosting::SameCloud { .. } => "same-cloud",
+        Hosting::OnPremises { .. } => "on-premises",
+    };
+    let endpoints = system.endpoints.iter();
+    let endpoints: Map<String, Json> = endpoints
+        .map(|one| (one.name.clone(), Json::from(one.url.as_str())))
+        .collect();
+    json!({
+        "name": system.name,
+        "hosting": hosting,
+        "topology": system.topology.word(),
+        "endpoints": endpoints,
+    })
+}
+
+fn flow(flow: &Flow) -> Json {
+    json!({
+        "name": flow.name,
+        "kind": "receive",
+        "system": flow.system,
+        "path": flow.path,
+        "format": flow.format.word(),
+        "scheme": flow.verify.scheme(),
+        "identity": flow.identity.word(),
+        "body-max": flow.body_max,
+        "dedup": show_duration(flow.dedup),
+        "ledger-bytes-per-event-per-second": flow.ledger_bytes_per_event_per_second(),
+    })
+}
+
+fn service(service: &Service) -> Json {
+    let subscriptions = service.subscriptions.iter();
+    let subscriptions: Vec<Json> = subscriptions
+        .map(|one| {
+            json!({
+                "name": one.name,
+                "on": one.on,
+                "when": one.when,
+                "max-lag": show_duration(one.max_lag),
+            })
+        })
+        .collect();
+    json!({
+        "name": service.name,
+        "tokens": service.tokens.len(),
+        "publish": service.publish,
+        "subscribe": subscriptions,
+    })
+}

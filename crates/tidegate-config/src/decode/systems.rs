@@ -1,0 +1,134 @@
+//! `systems`: the external systems.
+
+use super::{Decoder, Regions};
+use crate::config::{Endpoint, Hosting, System, Topology};
+use crate::diagnostic::{Code, Problem};
+use crate::shape::Fields;
+
+impl Decoder<'_> {
+    pub(super) fn systems(&mut self, top: &Fields, regions: &Regions) -> Vec<System> {
+        let Some(systems) = top.fields("systems") else {
+            return Vec::new();
+        };
+        self.unused(systems, top);
+        let mut decoded = Vec::with_capacity(systems.entries.len());
+        for (name, _, item) in &systems.entries {
+            if let Some(fields) = item.fields() {
+                decoded.extend(self.system(name, fields, regions));
+            }
+        }
+        decoded
+    }
+
+    /// Reports systems that no flow names; silent while a flow names something else than a system,
+    /// since that is the defect then.
+    fn unused(&mut self, systems: &Fields, top: &Fields) {
+        let mut used: Vec<String> = Vec::new();
+        for (.., flow) in top.fields("flows").into_iter().flat_map(|it| &it.entries) {
+            match flow.fields().and_then(|flow| flow.text("system")) {
+                Some(name) if systems.get(&name).is_some() => used.push(name),
+                _ => return,
+            }
+        }
+        for (name, span, _) in &systems.entries {
+            if used.contains(name) {
+                continue;
+            }
+            let message = format!("no flow names the system `{name}`");
+            self.report(
+                Problem::new(Code::Unused, *span, message)
+                    .label("not used")
+                    .help("remove it, or add the flow"),
+            );
+        }
+    }
+
+    fn system(&mut self, name: &str, fields: &Fields, regions: &Regions) -> Option<System> {
+        let hosting = self.hosting(fields, regions);
+        let topology = match fields.word("topology")? {
+            "primary-secondary" => Topology::PrimarySecondary,
+            "active-active" => Topology::ActiveActive,
+            _ => Topology::Single,
+        };
+        let endpoints = self.endpoints(fields, regions);
+        let single = topology == Topology::Single;
+        if !endpoints.is_empty() && single != (endpoints.len() == 1) {
+            self.report(
+                Problem::new(
+                    Code::Contradiction,
+                    fields.span_of("topology"),
+                    format!(
+                        "`{name}` is {} with {} endpoints",
+                        topology.word(),
+                        endpoints.len()
+                    ),
+                )
+                .label("does not fit its endpoints")
+                .help("`single` has one endpoint, `primary-secondary` and `active-active` several"),
+            );
+        }
+        Some(System {
+            name: name.to_owned(),
+            hosting: hosting?,
+            topology,
+            their_rpo: fields.duration("their-rpo"),
+            endpoints,
+        })
+    }
+
+    fn hosting(&mut self, fields: &Fields, regions: &Regions) -> Option<Hosting> {
+        let hosting = fields.word("hosting")?;
+        for (key, only) in [("fails-with", "same-cloud"), ("links", "on-premises")] {
+            if fields.get(key).is_some() && hosting != only {
+                self.report(
+                    Problem::new(
+                        Code::Contradiction,
+                        fields.span_of(key),
+                        format!("`{key}` is only for `hosting: {only}`"),
+                    )
+                    .label(format!("hosting is {hosting}"))
+                    .help(format!("remove `{key}`, or set `hosting: {only}`")),
+                );
+            }
+        }
+        let fails_with = fields.text("fails-with");
+        if let Some(name) = fails_with.as_deref().filter(|name| !regions.knows(name)) {
+            regions.unknown(name, fields.span_of("fails-with"), self.problems);
+        }
+        let mut links = Vec::new();
+        for item in fields.list("links") {
+            let Some(name) = item.text() else { continue };
+            if !regions.knows(name) {
+                regions.unknown(name, item.span, self.problems);
+            }
+            links.push(name.to_owned());
+        }
+        Some(match hosting {
+            "same-cloud" => Hosting::SameCloud { fails_with },
+            "on-premises" => Hosting::OnPremises { links },
+            _ => Hosting::OtherCloud,
+        })
+    }
+
+    fn endpoints(&mut self, fields: &Fields, regions: &Regions) -> Vec<Endpoint> {
+        let Some(endpoints) = fields.fields("endpoints") else {
+            return Vec::new();
+        };
+        let mut decoded = Vec::with_capacity(endpoints.entries.len());
+        for (name, _, item) in &endpoints.entries {
+            let Some(fields) = item.fields() else {
+                continue;
+            };
+            let near = fields.text("near");
+            if let Some(region) = near.as_deref().filter(|region| !regions.knows(region)) {
+                regions.unknown(region, fields.span_of("near"), self.problems);
+            }
+            decoded.extend(fields.text("url").map(|url| Endpoint {
+                name: name.clone(),
+                url,
+                near,
+            }));
+        }
+        decoded
+    }
+}
