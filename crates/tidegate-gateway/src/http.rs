@@ -30,6 +30,7 @@ mod settings;
 mod stats;
 mod tls;
 mod watch;
+mod workers;
 
 pub use answer::Handler;
 pub use body::{BodyError, read_body};
@@ -40,3 +41,4 @@ pub use reply::{ReplyAborted, ReplyBody, ReplyGone, ReplySender};
 pub use settings::{Http2Limits, ListenerSettings};
 pub use stats::HttpStats;
 pub use tls::{ClientAuth, TlsError, TlsSettings, TlsStore};
+pub use workers::Workers;

@@ -1,0 +1,336 @@
+//! A running gateway: the public listener on a hub.
+
+mod measure;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tidegate_config::Config;
+use tidegate_config::config::Tls;
+use tidegate_core::log::engine::TrimPolicy;
+use tidegate_core::receive::intake::IntakeLimits;
+use tidegate_hub::clock::now;
+use tidegate_hub::hub::Hub;
+use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
+use tidegate_types::time::UnixMillis;
+use tokio::sync::watch;
+
+use crate::generation::{CompileFailure, Generation, cursor_name};
+use crate::http::{
+    ClientAuth, Drained, ListenError, Listener, ListenerSettings, Server, TlsError, TlsSettings,
+};
+use crate::metrics::Metrics;
+use crate::offer::Unique;
+use crate::public::Public;
+use crate::sample::Sampler;
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    public: Arc<Public>,
+    server: Mutex<Option<Server>>,
+    address: std::net::SocketAddr,
+    /// The folder that file names in the configuration are relative to.
+    folder: PathBuf,
+}
+
+/// A gateway could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be put into force.
+    #[error(transparent)]
+    Compile(#[from] CompileFailure),
+    /// The public listener could not be opened.
+    #[error("the public listener cannot be opened")]
+    Listen(#[from] ListenError),
+}
+
+/// A reload changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration cannot be put into force.
+    #[error(transparent)]
+    Compile(#[from] CompileFailure),
+    /// The certificates cannot be loaded.
+    #[error("the certificates cannot be loaded")]
+    Tls(#[from] TlsError),
+}
+
+/// Whether the node should get traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether it should.
+    pub ready: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+}
+
+/// How a flow does, since the start of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowStatus {
+    /// Its name.
+    pub flow: String,
+    /// The external system.
+    pub system: String,
+    /// Where it receives.
+    pub path: String,
+    /// The scheme it verifies by.
+    pub scheme: &'static str,
+    /// Events kept.
+    pub kept: u64,
+    /// Events that were there before.
+    pub repeats: u64,
+    /// Events set aside.
+    pub faults: u64,
+    /// Events its `when` leaves out.
+    pub filtered: u64,
+    /// Events not taken for want of room or a failing disk.
+    pub refused: u64,
+    /// Requests that could not be verified.
+    pub unverified: u64,
+    /// Its mapping overran and is switched off.
+    pub quarantined: bool,
+    /// When the last event came.
+    pub last_event: Option<UnixMillis>,
+}
+
+impl Gateway {
+    /// Opens the public listener of `config` in front of `hub`.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        config: Arc<Config>,
+        folder: &Path,
+        hub: Arc<Hub>,
+    ) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new(&config.tags()));
+        let generation = Generation::compile(Arc::clone(&config), &metrics)?;
+        let listener = Listener::bind(public_settings(&config, folder)).await?;
+        let address = listener.address();
+        let public = Arc::new(Public {
+            generation: ArcSwap::from_pointee(generation),
+            unique: Unique::new(hub.origin(), now()),
+            reader: hub.reader(),
+            hub,
+            metrics,
+            unverified: Sampler::default(),
+            draining: watch::Sender::new(false),
+            in_flight: AtomicUsize::new(0),
+            long_polls: AtomicUsize::new(0),
+        });
+        let server = listener.serve(Arc::clone(&public));
+        let gateway = Self {
+            public,
+            server: Mutex::new(Some(server)),
+            address,
+            folder: folder.to_owned(),
+        };
+        gateway.measure();
+        Ok(gateway)
+    }
+
+    /// The address of the public listener, with the port the system chose if it was left open.
+    #[must_use]
+    pub const fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// The folder that file names in the configuration are relative to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The hub behind it.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.public.hub
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.public.generation.load().config)
+    }
+
+    /// Puts another configuration into force: requests under way finish with the old one, the next
+    /// ones meet the new one. Certificates are loaded again.
+    ///
+    /// # Errors
+    /// See [`ReloadError`]; nothing has changed then.
+    pub fn reload(&self, config: Arc<Config>) -> Result<(), ReloadError> {
+        let applied = self.try_reload(&config);
+        self.public.metrics.reloaded(applied.is_ok());
+        applied
+    }
+
+    fn try_reload(&self, config: &Arc<Config>) -> Result<(), ReloadError> {
+        let generation = Generation::compile(Arc::clone(config), &self.public.metrics)?;
+        if let Some(server) = &*self.server() {
+            server.reload_certificates()?;
+        }
+        self.public.hub.retain(retention(config));
+        self.public.generation.store(Arc::new(generation));
+        Ok(())
+    }
+
+    /// Whether the node should get traffic.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        if *self.public.draining.borrow() {
+            reasons.push("the node is going down".to_owned());
+        }
+        let status = self.public.hub.status();
+        if let Some(damage) = &status.damage {
+            reasons.push(damage.to_string());
+        }
+        let size_max = self.config().log.size_max;
+        if status.bytes > size_max {
+            let bytes = status.bytes;
+            reasons.push(format!(
+                "the log has {bytes} bytes, more than log.size-max ({size_max})"
+            ));
+        }
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+        }
+    }
+
+    /// How the flows do.
+    #[must_use]
+    pub fn flows(&self) -> Vec<FlowStatus> {
+        let generation = self.public.generation.load();
+        let flows = generation.flows.iter();
+        flows
+            .map(|it| {
+                let counts = it.metrics.counts();
+                FlowStatus {
+                    flow: it.flow.name.clone(),
+                    system: it.flow.system.clone(),
+                    path: it.flow.path.clone(),
+                    scheme: it.flow.verify.scheme(),
+                    kept: counts.kept,
+                    repeats: counts.repeats,
+                    faults: counts.faults,
+                    filtered: counts.filtered,
+                    refused: counts.refused,
+                    unverified: counts.unverified,
+                    quarantined: it.mapper.as_ref().is_some_and(|it| it.is_quarantined()),
+                    last_event: counts.last_event,
+                }
+            })
+            .collect()
+    }
+
+    /// All metrics, as OpenMetrics text.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        self.public.metrics.text()
+    }
+
+    /// Takes no more requests, finishes those under way, and cuts what is left after `within`.
+    /// Nothing to do the second time.
+    pub async fn drain(&self, within: Duration) -> Drained {
+        self.public.draining.send_replace(true);
+        let server = self.server().take();
+        let deadline = Instant::now() + within;
+        match server {
+            Some(server) => server.drain(deadline).await,
+            None => Drained {
+                connections_cut: 0,
+                requests_cut: 0,
+            },
+        }
+    }
+
+    fn server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a hub is told by a configuration; `folder` is the one its paths are relative to.
+#[must_use]
+pub fn hub_settings(config: &Config) -> HubSettings {
+    HubSettings {
+        origin: config.region.clone(),
+        data: PathBuf::from(&config.data),
+        segment_bytes: config.log.segment,
+        size_max: config.log.size_max,
+        limits: IntakeLimits {
+            queue_bytes_max: config.limits.queue_bytes_max,
+            ..IntakeLimits::default()
+        },
+        retention: retention(config),
+    }
+}
+
+fn retention(config: &Config) -> Retention {
+    let subscriptions = config.services.iter().flat_map(|service| {
+        service
+            .subscriptions
+            .iter()
+            .map(|subscription| SubscriptionRetention {
+                name: cursor_name(&service.name, &subscription.name),
+                lag_max: Some(subscription.max_lag),
+            })
+    });
+    // Trimming begins below the limit at which events are refused, so that it comes in time.
+    let head_room = (config.log.size_max / 10).max(config.log.segment.saturating_mul(2));
+    Retention {
+        policy: TrimPolicy {
+            keep: config.log.keep,
+            size_max: config.log.size_max.saturating_sub(head_room),
+        },
+        subscriptions: subscriptions.collect(),
+    }
+}
+
+/// The settings of a listener of `config`, with the limits that all listeners share.
+#[must_use]
+pub fn listener_settings(
+    config: &Config,
+    listener: &tidegate_config::config::Listener,
+    folder: &Path,
+) -> ListenerSettings {
+    let limits = &config.limits;
+    ListenerSettings {
+        tls: listener.tls.as_ref().map(|tls| tls_settings(tls, folder)),
+        connections_max: u32::try_from(limits.connections_max).unwrap_or(u32::MAX),
+        header_bytes_max: u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX),
+        header_read_timeout: limits.header_timeout,
+        request_timeout: limits.request_timeout,
+        idle_timeout: limits.idle_timeout,
+        ..ListenerSettings::new(listener.address)
+    }
+}
+
+fn public_settings(config: &Config, folder: &Path) -> ListenerSettings {
+    // A long poll waits longer than any other request may take.
+    let request_timeout = config.limits.request_timeout.max(LONG_POLL_TIMEOUT);
+    ListenerSettings {
+        request_timeout,
+        ..listener_settings(config, &config.listen.public, folder)
+    }
+}
+
+/// A little above the longest wait of a long poll.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(40);
+
+fn tls_settings(tls: &Tls, folder: &Path) -> TlsSettings {
+    let client = match (&tls.client_ca, tls.client_required) {
+        (None, _) => ClientAuth::None,
+        (Some(authorities), true) => ClientAuth::Required(folder.join(authorities)),
+        (Some(authorities), false) => ClientAuth::Optional(folder.join(authorities)),
+    };
+    TlsSettings {
+        certificates: folder.join(&tls.cert),
+        key: folder.join(&tls.key),
+        client,
+    }
+}

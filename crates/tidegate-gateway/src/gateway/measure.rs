@@ -1,0 +1,217 @@
+//! What the hub and the listener count, as metrics.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use tidegate_hub::clock::now;
+use tidegate_hub::hub::Hub;
+
+use super::Gateway;
+use crate::generation::cursor_name;
+use crate::http::HttpStats;
+use crate::metrics::{Samples, Scrape};
+use crate::public::Public;
+
+impl Gateway {
+    /// Has the series of hub and listener shown. They hold no more than weak references: the
+    /// registry lives in what they look at.
+    pub(super) fn measure(&self) {
+        let public = Arc::downgrade(&self.public);
+        let scrape = move |samples: &mut Samples<'_>| match Weak::upgrade(&public) {
+            Some(public) => {
+                log_series(samples, &public.hub)?;
+                subscription_series(samples, &public)
+            }
+            None => Ok(()),
+        };
+        self.public.metrics.collect(Scrape(Box::new(scrape)));
+        if let Some(server) = &*self.server() {
+            let figures = server.figures();
+            let scrape = move |samples: &mut Samples<'_>| http_series(samples, &figures.stats());
+            self.public.metrics.collect(Scrape(Box::new(scrape)));
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats in this format"
+)]
+fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
+    let (stats, status) = (hub.stats(), hub.status());
+    let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    to.counter(
+        "log_frames",
+        "Frames appended to the log",
+        read(&stats.frames),
+    )?;
+    to.counter(
+        "log_entries",
+        "Entries appended to the log",
+        read(&stats.entries),
+    )?;
+    to.counter(
+        "log_append_failures",
+        "Frames that could not be appended",
+        read(&stats.append_failures),
+    )?;
+    to.counter(
+        "view_failures",
+        "Writes of the local views that failed and were tried again",
+        read(&stats.view_failures),
+    )?;
+    let appends = stats.append_seconds();
+    to.histogram(
+        "log_append_seconds",
+        "Write and sync of a frame",
+        &appends.buckets,
+        appends.sum,
+    )?;
+    to.gauge("log_bytes", "Bytes of the log on disk", status.bytes as f64)?;
+    to.gauge(
+        "log_segments",
+        "Segments of the log",
+        status.segments as f64,
+    )?;
+    to.gauge(
+        "log_segments_held",
+        "Segments kept beyond their retention for unfinished work",
+        read(&stats.held_segments) as f64,
+    )?;
+    to.gauge(
+        "log_head_frame",
+        "Number of the last frame",
+        hub.head().borrow().frame.0 as f64,
+    )?;
+    to.gauge(
+        "log_first_frame",
+        "Number of the oldest frame",
+        status.bounds.first.0 as f64,
+    )?;
+    to.gauge(
+        "view_applied_frame",
+        "Last frame the local views have applied",
+        read(&stats.applied) as f64,
+    )?;
+    let age = status
+        .oldest
+        .map_or(0.0, |oldest| now().since(oldest).as_secs_f64());
+    to.gauge("log_oldest_seconds", "Age of the oldest frame", age)?;
+    to.gauge(
+        "log_damaged",
+        "1 if the log is damaged and takes nothing more",
+        f64::from(u8::from(status.damage.is_some())),
+    )?;
+    to.gauge(
+        "faults_open",
+        "Faults that wait to be repaired",
+        read(&stats.faults_open) as f64,
+    )
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats in this format"
+)]
+fn subscription_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
+    let generation = public.generation.load();
+    let cursors = public.hub.views().cursors().unwrap_or_default();
+    let head = public.hub.head().borrow().frame.0;
+    let mut lags = Vec::new();
+    for service in &generation.config.services {
+        for subscription in &service.subscriptions {
+            let name = cursor_name(&service.name, &subscription.name);
+            let at = cursors.get(&name).map_or(0, |place| place.frame.0);
+            lags.push((name, head.saturating_sub(at) as f64));
+        }
+    }
+    let about = (
+        "subscription_lag_frames",
+        "Frames between the acknowledged cursor of a subscription and the end of the log",
+    );
+    to.gauges(
+        about,
+        "subscription",
+        lags.iter().map(|(name, lag)| (name.as_str(), *lag)),
+    )
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats in this format"
+)]
+fn http_series(to: &mut Samples<'_>, stats: &HttpStats) -> fmt::Result {
+    to.gauge(
+        "http_connections",
+        "Connections open now",
+        stats.open as f64,
+    )?;
+    to.gauge(
+        "http_requests_in_flight",
+        "Requests whose answer is not finished",
+        stats.in_flight as f64,
+    )?;
+    to.counter(
+        "http_connections_accepted",
+        "Connections accepted",
+        stats.accepted,
+    )?;
+    to.counter(
+        "http_connections_limited",
+        "Times accepting stopped at limits.connections-max",
+        stats.limit_reached,
+    )?;
+    to.counter("http_accept_errors", "Failed accepts", stats.accept_errors)?;
+    to.counter(
+        "http_tls_failures",
+        "TLS handshakes that failed",
+        stats.tls_failed,
+    )?;
+    to.counter(
+        "http_malformed",
+        "Connections ended for bytes that are no HTTP",
+        stats.malformed,
+    )?;
+    to.counter(
+        "http_head_timeouts",
+        "Connections ended for a slow head",
+        stats.head_timeouts,
+    )?;
+    to.counter(
+        "http_request_timeouts",
+        "Requests that took too long",
+        stats.request_timeouts,
+    )?;
+    to.counter(
+        "http_write_timeouts",
+        "Connections ended because the peer read nothing",
+        stats.write_timeouts,
+    )?;
+    to.counter(
+        "http_panics",
+        "Requests whose handler panicked",
+        stats.panics,
+    )?;
+    to.counter(
+        "http_requests",
+        "Requests whose head was read",
+        stats.requests,
+    )?;
+    to.counter("http_read_bytes", "Bytes read from peers", stats.bytes_read)?;
+    to.counter(
+        "http_written_bytes",
+        "Bytes written to peers",
+        stats.bytes_written,
+    )?;
+    for (name, class) in [
+        ("http_answers_2xx", 2_usize),
+        ("http_answers_3xx", 3),
+        ("http_answers_4xx", 4),
+        ("http_answers_5xx", 5),
+    ] {
+        let answers = stats.answers.get(class).copied().unwrap_or_default();
+        to.counter(name, "Answers of this class", answers)?;
+    }
+    Ok(())
+}

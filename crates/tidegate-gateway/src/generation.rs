@@ -1,0 +1,222 @@
+//! A configuration, compiled: what one request is answered by from its first to its last step.
+//!
+//! A reload builds a whole new generation and swaps it; requests under way finish with theirs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderName;
+use subtle::ConstantTimeEq;
+use tidegate_config::Config;
+use tidegate_config::config::{Flow, Format, Identity, Service};
+use tidegate_map::{CompileError, EventSpec, Filter};
+use tidegate_types::id::FlowNamespace;
+use tidegate_types::secret::Secret;
+use tidegate_wire::signature::{SpecError, Verifier};
+
+use crate::horizon::Horizon;
+use crate::mapper::FlowMapper;
+use crate::metrics::{FlowMetrics, Metrics};
+
+/// Everything that is made of one configuration.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) config: Arc<Config>,
+    pub(crate) flows: Vec<Arc<ReceiveFlow>>,
+    paths: HashMap<String, usize>,
+    services: Vec<Arc<ServiceDoor>>,
+}
+
+/// A flow that receives.
+#[derive(Debug)]
+pub(crate) struct ReceiveFlow {
+    pub(crate) flow: Flow,
+    pub(crate) namespace: FlowNamespace,
+    pub(crate) verifier: Verifier,
+    pub(crate) is_slack: bool,
+    pub(crate) secret_headers: Vec<HeaderName>,
+    pub(crate) secret_parameter: Option<String>,
+    /// `None` for CloudEvents, which are taken as they are.
+    pub(crate) mapper: Option<FlowMapper>,
+    pub(crate) metrics: FlowMetrics,
+    /// How far back repeats are recognised.
+    pub(crate) horizon: Horizon,
+}
+
+/// One of our own services.
+#[derive(Debug)]
+pub(crate) struct ServiceDoor {
+    pub(crate) service: Service,
+    /// `services/NAME`: the flow of what it publishes.
+    pub(crate) flow: String,
+    pub(crate) namespace: FlowNamespace,
+    pub(crate) subscriptions: Vec<SubscriptionDoor>,
+    pub(crate) metrics: FlowMetrics,
+}
+
+/// One subscription of a service.
+#[derive(Debug)]
+pub(crate) struct SubscriptionDoor {
+    /// Its name within the service.
+    pub(crate) name: String,
+    /// `SERVICE/NAME`: the name of its cursor in the log.
+    pub(crate) cursor: String,
+    pub(crate) on: Vec<String>,
+    pub(crate) filter: Option<Filter>,
+}
+
+/// A configuration that cannot be put into force.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileFailure {
+    /// A signature scheme does not accept its parameters.
+    #[error("flow {flow}: the signature scheme cannot be used")]
+    Scheme {
+        /// Which flow.
+        flow: String,
+        /// What is wrong.
+        source: SpecError,
+    },
+    /// An expression does not compile.
+    #[error("{place}: the expression cannot be used: {}", listed(problems))]
+    Expression {
+        /// Where it stands.
+        place: String,
+        /// All that is wrong with it.
+        problems: Vec<CompileError>,
+    },
+}
+
+fn listed(problems: &[CompileError]) -> String {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    problems.join("; ")
+}
+
+impl Generation {
+    pub(crate) fn compile(config: Arc<Config>, metrics: &Metrics) -> Result<Self, CompileFailure> {
+        let flows = config.flows.iter();
+        let flows: Result<Vec<_>, _> = flows
+            .map(|flow| ReceiveFlow::compile(&config, flow, metrics).map(Arc::new))
+            .collect();
+        let flows = flows?;
+        let paths = flows
+            .iter()
+            .enumerate()
+            .map(|(slot, flow)| (flow.flow.path.clone(), slot));
+        let paths = paths.collect();
+        let services = config.services.iter();
+        let services: Result<Vec<_>, _> = services
+            .map(|service| ServiceDoor::compile(&config.subsystem, service, metrics).map(Arc::new))
+            .collect();
+        Ok(Self {
+            flows,
+            paths,
+            services: services?,
+            config,
+        })
+    }
+
+    /// The flow that receives at this path.
+    pub(crate) fn flow_at(&self, path: &str) -> Option<&Arc<ReceiveFlow>> {
+        self.flows.get(*self.paths.get(path)?)
+    }
+
+    /// The service with this token. Every token of every service is compared, each in constant time.
+    pub(crate) fn service_of(&self, token: &[u8]) -> Option<&Arc<ServiceDoor>> {
+        let mut found = None;
+        for service in &self.services {
+            for known in &service.service.tokens {
+                if matches(known, token) {
+                    found = Some(service);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn matches(known: &Secret, given: &[u8]) -> bool {
+    known.expose().ct_eq(given).into()
+}
+
+impl ReceiveFlow {
+    fn compile(config: &Config, flow: &Flow, metrics: &Metrics) -> Result<Self, CompileFailure> {
+        let keep = config.log.keep;
+        let verifier = Verifier::new(&flow.verify).map_err(|source| CompileFailure::Scheme {
+            flow: flow.name.clone(),
+            source,
+        })?;
+        let mapper = flow
+            .mapping
+            .as_ref()
+            .map(|spec| mapper(flow, spec))
+            .transpose()?;
+        Ok(Self {
+            namespace: FlowNamespace::new(&config.subsystem, &flow.name),
+            verifier,
+            is_slack: flow.verify.scheme() == "slack",
+            secret_headers: flow.verify.secret_headers(),
+            secret_parameter: flow.verify.secret_query_parameter().map(str::to_owned),
+            mapper,
+            metrics: metrics.flow(&flow.name, &flow.system),
+            horizon: Horizon::new((flow.dedup < keep).then_some(flow.dedup)),
+            flow: flow.clone(),
+        })
+    }
+
+    /// Whether the body is CloudEvents.
+    pub(crate) fn is_cloudevents(&self) -> bool {
+        self.flow.format == Format::CloudEvents
+    }
+}
+
+fn mapper(flow: &Flow, spec: &EventSpec) -> Result<FlowMapper, CompileFailure> {
+    let by_expression = flow.identity == Identity::Expression;
+    FlowMapper::compile(spec, by_expression).map_err(|problems| CompileFailure::Expression {
+        place: format!("flow {}, event", flow.name),
+        problems,
+    })
+}
+
+impl ServiceDoor {
+    fn compile(
+        subsystem: &str,
+        service: &Service,
+        metrics: &Metrics,
+    ) -> Result<Self, CompileFailure> {
+        let flow = format!("services/{}", service.name);
+        let subscriptions = service.subscriptions.iter();
+        let subscriptions: Result<Vec<_>, _> = subscriptions
+            .map(|subscription| {
+                let place = format!(
+                    "subscription {} of {}, when",
+                    subscription.name, service.name
+                );
+                let filter = subscription
+                    .when
+                    .as_deref()
+                    .map(Filter::compile)
+                    .transpose();
+                let filter =
+                    filter.map_err(|problems| CompileFailure::Expression { place, problems })?;
+                Ok(SubscriptionDoor {
+                    name: subscription.name.clone(),
+                    cursor: cursor_name(&service.name, &subscription.name),
+                    on: subscription.on.clone(),
+                    filter,
+                })
+            })
+            .collect();
+        Ok(Self {
+            namespace: FlowNamespace::new(subsystem, &flow),
+            subscriptions: subscriptions?,
+            metrics: metrics.flow(&flow, "services"),
+            flow,
+            service: service.clone(),
+        })
+    }
+}
+
+/// The name of a subscription's cursor in the log.
+pub(crate) fn cursor_name(service: &str, subscription: &str) -> String {
+    format!("{service}/{subscription}")
+}

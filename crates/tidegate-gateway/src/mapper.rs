@@ -1,0 +1,150 @@
+//! Running a flow's mapping: direct ones in place, interpreted ones on threads of their own.
+//!
+//! Every run ends after a fixed number of steps. A flow whose expressions overrun again and again
+//! is quarantined: its events are set aside unmapped, so that it costs no more than a write, until
+//! the configuration is loaded again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use tidegate_map::{CompileError, EventSpec, Input, MapError, MapErrorKind, Mapped, Mapping};
+use tidegate_types::event::Raw;
+use tokio::sync::Semaphore;
+
+/// Overruns in a row after which a flow is quarantined. One can be a single odd event.
+const OVERRUNS_MAX: u32 = 3;
+
+/// Interpreted mappings that run at once over all flows, so that they leave the runtime's threads
+/// and most of the processor to everything else.
+static THREADS: Semaphore = Semaphore::const_new(2);
+
+/// The mapping of one flow.
+#[derive(Debug)]
+pub(crate) struct FlowMapper {
+    mapping: Arc<Mapping>,
+    /// Only the identity, for events whose mapping fails elsewhere.
+    identity: Option<Arc<Mapping>>,
+    overruns: AtomicU32,
+}
+
+/// What a mapping looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// Headers and query.
+    pub(crate) raw: &'a Raw,
+    pub(crate) content_type: &'a str,
+    /// The body after content decoding.
+    pub(crate) body: &'a Bytes,
+}
+
+/// Why an event was not mapped.
+#[derive(Debug)]
+pub(crate) enum MapFailure {
+    /// The mapping says so.
+    Failed(MapError),
+    /// The flow is quarantined.
+    Quarantined,
+}
+
+impl FlowMapper {
+    pub(crate) fn compile(
+        spec: &EventSpec,
+        by_expression: bool,
+    ) -> Result<Self, Vec<CompileError>> {
+        let only_id = EventSpec {
+            id: spec.id.clone(),
+            kind: "\"unmapped\"".to_owned(),
+            data: Some("null".to_owned()),
+            ..EventSpec::default()
+        };
+        let identity = by_expression.then(|| compile(&only_id)).transpose()?;
+        Ok(Self {
+            mapping: compile(spec)?,
+            identity,
+            overruns: AtomicU32::new(0),
+        })
+    }
+
+    /// Whether its events are set aside without being mapped.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.overruns.load(Ordering::Relaxed) >= OVERRUNS_MAX
+    }
+
+    /// Maps one request; `None` if the flow leaves it out.
+    pub(crate) async fn map(&self, subject: Subject<'_>) -> Result<Option<Mapped>, MapFailure> {
+        if self.is_quarantined() {
+            return Err(MapFailure::Quarantined);
+        }
+        let mapped = run(&self.mapping, subject).await;
+        if let Err(MapError {
+            kind: MapErrorKind::Overrun,
+            ..
+        }) = mapped
+        {
+            let before = self.overruns.fetch_add(1, Ordering::Relaxed);
+            if before.saturating_add(1) == OVERRUNS_MAX {
+                tracing::error!(
+                    "a mapping overran {OVERRUNS_MAX} times in a row; the flow's events are set aside unmapped until the configuration is loaded again"
+                );
+            }
+        } else if self.overruns.load(Ordering::Relaxed) != 0 {
+            self.overruns.store(0, Ordering::Relaxed);
+        }
+        mapped.map_err(MapFailure::Failed)
+    }
+
+    /// The sender's identity of an event that could not be mapped, if that much can be told.
+    pub(crate) async fn identity(&self, subject: Subject<'_>) -> Option<String> {
+        let mapping = self.identity.as_ref()?;
+        run(mapping, subject).await.ok()??.external_id
+    }
+}
+
+fn compile(spec: &EventSpec) -> Result<Arc<Mapping>, Vec<CompileError>> {
+    Mapping::compile(spec).map(Arc::new)
+}
+
+async fn run(mapping: &Arc<Mapping>, subject: Subject<'_>) -> Result<Option<Mapped>, MapError> {
+    if mapping.is_direct() {
+        return subject.run(mapping);
+    }
+    let Ok(_permit) = THREADS.acquire().await else {
+        return Err(internal("the mapping threads have ended"));
+    };
+    let mapping = Arc::clone(mapping);
+    let (raw, content_type, body) = (
+        subject.raw.clone(),
+        subject.content_type.to_owned(),
+        subject.body.clone(),
+    );
+    let run = tokio::task::spawn_blocking(move || {
+        Subject {
+            raw: &raw,
+            content_type: &content_type,
+            body: &body,
+        }
+        .run(&mapping)
+    });
+    run.await
+        .unwrap_or_else(|_| Err(internal("the mapping panicked")))
+}
+
+fn internal(text: &str) -> MapError {
+    MapError {
+        field: tidegate_map::Field::Body,
+        kind: MapErrorKind::Internal,
+        text: text.to_owned(),
+    }
+}
+
+impl Subject<'_> {
+    fn run(&self, mapping: &Mapping) -> Result<Option<Mapped>, MapError> {
+        mapping.run(&Input {
+            headers: &self.raw.headers,
+            query: &self.raw.query,
+            content_type: self.content_type,
+            body: self.body,
+        })
+    }
+}

@@ -1,0 +1,303 @@
+//! The front door of one region's hub.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use arc_swap::ArcSwap;
+use tidegate_core::log::embedded::{EmbeddedLog, OpenOptions};
+use tidegate_core::log::engine::{Engine, Head, LogReader, LogStatus};
+use tidegate_core::log::recovery::{OpenError, RecoveryReport};
+use tidegate_core::receive::intake::{Answer, Content, Intake, Offer, Refusal};
+use tidegate_types::position::FrameNumber;
+use tokio::sync::{oneshot, watch};
+
+use crate::appender::{Appender, Look, system};
+use crate::applier::{APPLY_QUEUE_FRAMES, Applier};
+use crate::clock::now;
+use crate::disk::{DiskError, FsDisk};
+use crate::inbox::Inbox;
+use crate::settings::{HubSettings, Retention};
+use crate::stats::HubStats;
+use crate::trim::Trimmer;
+use crate::views::{Opened, Views, ViewsError};
+
+/// One region's log with its writer, readers and views. Shared by reference counting.
+pub struct Hub {
+    origin: String,
+    inbox: Arc<Inbox>,
+    reader: Arc<dyn LogReader>,
+    views: Arc<Views>,
+    stats: Arc<HubStats>,
+    head: watch::Receiver<Head>,
+    status: Arc<ArcSwap<LogStatus>>,
+    retention: Arc<ArcSwap<Retention>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was found when a hub was opened.
+#[derive(Clone, Debug)]
+pub struct OpenReport {
+    /// What the log found.
+    pub log: RecoveryReport,
+    /// How the views stood.
+    pub views: Opened,
+    /// The last frame.
+    pub head: FrameNumber,
+}
+
+/// A hub could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The log cannot be opened.
+    #[error("the log in {path} cannot be opened")]
+    Log {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        source: OpenError,
+    },
+    /// The views cannot be opened or rebuilt.
+    #[error("the local views in {path} cannot be used")]
+    Views {
+        /// Where they are.
+        path: PathBuf,
+        /// Why not.
+        source: ViewsError,
+    },
+    /// A thread could not be started.
+    #[error("a thread of the hub cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Hub {
+    /// Opens the hub: recovers the log, lets the views catch up, and starts its threads.
+    ///
+    /// Blocks; `progress` is told `(applied, last)` frame while the views catch up.
+    ///
+    /// # Errors
+    /// See [`HubError`]. A damaged log opens all the same and refuses what is offered.
+    pub fn open(
+        settings: &HubSettings,
+        progress: impl FnMut(FrameNumber, FrameNumber),
+    ) -> Result<(Self, OpenReport), HubError> {
+        let log_path = settings.data.join("log");
+        let disk = FsDisk::open(&log_path)?;
+        let options = OpenOptions {
+            origin: settings.origin.clone(),
+            segment_bytes: settings.segment_bytes,
+            size_max: settings.size_max.saturating_add(2 * settings.segment_bytes),
+        };
+        let (engine, recovered) =
+            EmbeddedLog::open(disk, options, now()).map_err(|source| HubError::Log {
+                path: log_path,
+                source,
+            })?;
+        let reader = engine.reader();
+        let (views, opened) = open_views(settings, &*reader, progress)?;
+        let report = OpenReport {
+            log: recovered,
+            views: opened,
+            head: engine.head().frame,
+        };
+        let hub = Self::start(settings, Box::new(engine), views)?;
+        Ok((hub, report))
+    }
+
+    fn start(
+        settings: &HubSettings,
+        engine: Box<dyn Engine>,
+        views: Views,
+    ) -> Result<Self, HubError> {
+        let reader = engine.reader();
+        let views = Arc::new(views);
+        let stats = Arc::new(HubStats::default());
+        let inbox = Arc::new(Inbox::new(settings.limits));
+        let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
+        let status = Arc::new(ArcSwap::from_pointee(engine.status()));
+        let (head_tx, head) = watch::channel(engine.head());
+        let (written_tx, written_rx) = sync_channel(APPLY_QUEUE_FRAMES);
+        let views_error = |source| HubError::Views {
+            path: settings.data.join("views"),
+            source,
+        };
+        let cursors = views.cursors().map_err(views_error)?;
+        stats
+            .faults_open
+            .store(views.faults_open().map_err(views_error)?, Ordering::Relaxed);
+        let end = engine.head();
+        stats.applied.store(end.frame.0, Ordering::Relaxed);
+        let appender = Appender {
+            engine,
+            intake: Intake::new(settings.limits, (end.incarnation, end.frame), cursors),
+            inbox: Arc::clone(&inbox),
+            views: Arc::clone(&views),
+            written: written_tx,
+            head: head_tx,
+            trimmer: Trimmer::new(
+                Arc::clone(&retention),
+                Arc::clone(&reader),
+                Arc::clone(&views),
+                Arc::clone(&stats),
+            ),
+            status: Arc::clone(&status),
+            stats: Arc::clone(&stats),
+            size_max: settings.size_max,
+            look: Look::default(),
+        };
+        let applier = Applier {
+            views: Arc::clone(&views),
+            inbox: Arc::clone(&inbox),
+            stats: Arc::clone(&stats),
+        };
+        let applier_reader = Arc::clone(&reader);
+        let threads = vec![
+            spawn("tidegate-log", move || appender.run())?,
+            spawn("tidegate-views", move || {
+                applier.run(&*applier_reader, &written_rx)
+            })?,
+        ];
+        Ok(Self {
+            origin: settings.origin.clone(),
+            inbox,
+            reader,
+            views,
+            stats,
+            head,
+            status,
+            retention,
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// The region whose hub it is.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Offers something to the log; the answer comes once it is on disk, or at once if it need not
+    /// be written.
+    pub async fn offer(&self, content: Content) -> Answer {
+        match self.submit(content) {
+            Ok(answer) => answer.await.unwrap_or(Answer::Refused(Refusal::Closing)),
+            Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+
+    /// Like [`Hub::offer`], for callers that offer several things before they wait.
+    ///
+    /// # Errors
+    /// Nothing more is taken at the moment.
+    pub fn submit(&self, content: Content) -> Result<oneshot::Receiver<Answer>, Refusal> {
+        let (ticket, answer) = oneshot::channel();
+        self.inbox.offer(Offer {
+            ticket: Some(ticket),
+            content,
+        })?;
+        Ok(answer)
+    }
+
+    /// Writes a system event onto the timeline. Nobody waits for it; if it is refused, a log line says so.
+    pub fn record(&self, kind: &str, text: &str, tags: &[(&str, String)]) {
+        let entry = system(kind, text.to_owned(), tags);
+        let content = Content::Plain(Box::new(entry));
+        if let Err(refusal) = self.inbox.offer(Offer {
+            ticket: None,
+            content,
+        }) {
+            tracing::warn!(%refusal, kind, "a system event was not kept");
+        }
+    }
+
+    /// A reader of the log. Its calls block on the disk.
+    #[must_use]
+    pub fn reader(&self) -> Arc<dyn LogReader> {
+        Arc::clone(&self.reader)
+    }
+
+    /// The local views. Their calls block on the disk.
+    #[must_use]
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// The last frame, and a way to wait for the next.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// How the log does; at most a second old.
+    #[must_use]
+    pub fn status(&self) -> Arc<LogStatus> {
+        self.status.load_full()
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn stats(&self) -> &HubStats {
+        &self.stats
+    }
+
+    /// Replaces the retention, at a reload.
+    pub fn retain(&self, retention: Retention) {
+        self.retention.store(Arc::new(retention));
+    }
+
+    /// Takes no more, finishes what is there, and ends the threads. Blocks until they have ended.
+    pub fn close(&self) {
+        self.inbox.close();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the hub ended by a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn open_views(
+    settings: &HubSettings,
+    reader: &dyn LogReader,
+    mut progress: impl FnMut(FrameNumber, FrameNumber),
+) -> Result<(Views, Opened), HubError> {
+    let path = settings.data.join("views");
+    let fail = |source| HubError::Views {
+        path: path.clone(),
+        source,
+    };
+    let bounds = reader.bounds();
+    let (views, opened) = Views::open(&path, &bounds).map_err(fail)?;
+    views
+        .catch_up(reader, |applied| progress(applied, bounds.head.frame))
+        .map_err(fail)?;
+    Ok((views, opened))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, HubError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(HubError::Thread)
+}

@@ -1,0 +1,122 @@
+//! Where callers leave their offers for the one thread that writes.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tidegate_core::receive::intake::{Answer, IntakeLimits, Offer, Refusal};
+use tidegate_types::position::FrameNumber;
+use tokio::sync::oneshot;
+
+/// How a caller hears of its offer; `None` for offers nobody waits for.
+pub(crate) type Ticket = Option<oneshot::Sender<Answer>>;
+
+/// A bounded queue with one reader.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    wake: Condvar,
+    limits: IntakeLimits,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    offers: Vec<Offer<Ticket>>,
+    bytes: usize,
+    applied: Option<FrameNumber>,
+    closing: bool,
+    sleeping: bool,
+}
+
+/// What has come since the last look.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    /// Offers in the order they came.
+    pub(crate) offers: Vec<Offer<Ticket>>,
+    /// The views have applied everything up to here.
+    pub(crate) applied: Option<FrameNumber>,
+    /// Finish what is there and stop.
+    pub(crate) closing: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(limits: IntakeLimits) -> Self {
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            limits,
+        }
+    }
+
+    /// Leaves an offer.
+    pub(crate) fn offer(&self, offer: Offer<Ticket>) -> Result<(), Refusal> {
+        let bytes = offer.content.bytes();
+        let mut state = self.lock();
+        if state.closing {
+            return Err(Refusal::Closing);
+        }
+        let full = state.bytes.saturating_add(bytes) > self.limits.queue_bytes_max
+            || state.offers.len() >= self.limits.queue_offers_max;
+        // One offer is always taken, so that the largest body passes through the smallest inbox.
+        if full && !state.offers.is_empty() {
+            return Err(Refusal::Overload);
+        }
+        state.bytes = state.bytes.saturating_add(bytes);
+        state.offers.push(offer);
+        self.wake(state);
+        Ok(())
+    }
+
+    /// Tells the writer how far the views are.
+    pub(crate) fn applied(&self, frame: FrameNumber) {
+        let mut state = self.lock();
+        state.applied = Some(frame);
+        // Not worth a wake-up by itself: the writer looks before its next frame, and a writer that
+        // is held by the views looks again after a short while.
+        drop(state);
+    }
+
+    /// No more offers are taken; the writer finishes what is there.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closing = true;
+        self.wake(state);
+    }
+
+    /// Whether it was closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+    /// Takes what has come; waits up to `wait` for something if there is nothing.
+    pub(crate) fn take(&self, wait: Duration) -> Arrived {
+        let mut state = self.lock();
+        if state.offers.is_empty() && !state.closing && !wait.is_zero() {
+            state.sleeping = true;
+            let waited = self.wake.wait_timeout_while(state, wait, |state| {
+                state.offers.is_empty() && !state.closing
+            });
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.sleeping = false;
+        }
+        state.bytes = 0;
+        let offers = std::mem::take(&mut state.offers);
+        Arrived {
+            offers,
+            applied: state.applied.take(),
+            closing: state.closing,
+        }
+    }
+
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        let sleeping = state.sleeping;
+        drop(state);
+        if sleeping {
+            self.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave the queue half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,249 @@
+//! Questions about what the log holds. Everything here blocks on the disk: call it off the runtime.
+
+use tidegate_core::log::engine::{LogReader, ReadError};
+use tidegate_core::log::entry::{Entry, EventEntry, Fault};
+use tidegate_core::receive::ledger::Ledger as _;
+use tidegate_core::view::FaultSummary;
+use tidegate_types::id::EventId;
+use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::time::UnixMillis;
+
+use crate::hub::Hub;
+use crate::views::ViewsError;
+
+/// Bytes of frames read in one step of a scan.
+const STEP_BYTES: usize = 1 << 20;
+
+/// A question could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The log could not be read.
+    #[error("the log cannot be read")]
+    Log(#[from] ReadError),
+    /// The views could not be read.
+    #[error("the local views cannot be read")]
+    Views(#[from] ViewsError),
+    /// The ledger could not be read.
+    #[error(transparent)]
+    Ledger(#[from] tidegate_core::receive::ledger::LedgerError),
+}
+
+/// An entry and where it stands.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where it stands.
+    pub place: Place,
+    /// When its frame was appended.
+    pub appended: UnixMillis,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// A piece of a scan.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What was found, in the order of the scan.
+    pub found: Vec<Found>,
+    /// The last place that was looked at: where the next page goes on. `None` if there was nothing.
+    pub scanned_to: Option<Place>,
+    /// The scan reached the end of the log.
+    pub at_end: bool,
+}
+
+/// Bounds of one page.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimits {
+    /// Entries at most.
+    pub entries: usize,
+    /// Bytes of found entries at most; one entry is always given.
+    pub entry_bytes: usize,
+    /// Bytes of the log to look through at most.
+    pub scan_bytes: u64,
+}
+
+impl Hub {
+    /// The event or fault with this identity.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn find(&self, id: &EventId) -> Result<Option<Found>, QueryError> {
+        let Some(known) = self.views().known(id)? else {
+            return Ok(None);
+        };
+        self.at(known.place)
+    }
+
+    /// The entry at a place; `None` if it was removed.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn at(&self, place: Place) -> Result<Option<Found>, QueryError> {
+        let reader = self.reader();
+        let entry = match reader.read_entry(place.frame, place.index) {
+            Ok(entry) => entry,
+            Err(ReadError::Trimmed { .. } | ReadError::NoEntry { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let frame = reader.read(place.frame, 1)?;
+        let appended = frame
+            .first()
+            .map_or(UnixMillis(0), |frame| frame.header().time);
+        Ok(Some(Found {
+            place,
+            appended,
+            entry,
+        }))
+    }
+
+    /// Entries after `after` (from the oldest on if `None`) that are `wanted`, in the order of the log.
+    ///
+    /// # Errors
+    /// See [`QueryError`]; `ReadError::Trimmed` if what follows `after` was removed meanwhile.
+    pub fn scan(
+        &self,
+        after: Option<Place>,
+        limits: PageLimits,
+        mut wanted: impl FnMut(&Entry) -> bool,
+    ) -> Result<Page, QueryError> {
+        let reader = self.reader();
+        let mut page = Page {
+            found: Vec::new(),
+            scanned_to: after,
+            at_end: false,
+        };
+        let mut next = after.map_or_else(|| reader.bounds().first, |place| place.frame);
+        let (mut scanned, mut bytes) = (0_u64, 0_usize);
+        loop {
+            let frames = reader.read(next, STEP_BYTES)?;
+            if frames.is_empty() {
+                page.at_end = true;
+                return Ok(page);
+            }
+            for frame in &frames {
+                let header = frame.header();
+                for (index, entry) in reader.entries(frame)? {
+                    let place = Place {
+                        incarnation: header.incarnation,
+                        frame: header.number,
+                        index,
+                    };
+                    if after.is_some_and(|after| place <= after) {
+                        continue;
+                    }
+                    if wanted(&entry) {
+                        bytes = bytes.saturating_add(weight(&entry));
+                        if !page.found.is_empty()
+                            && (page.found.len() >= limits.entries || bytes > limits.entry_bytes)
+                        {
+                            return Ok(page);
+                        }
+                        page.found.push(Found {
+                            place,
+                            appended: header.time,
+                            entry,
+                        });
+                    }
+                    page.scanned_to = Some(place);
+                }
+                next = frame.number().next();
+                scanned = scanned.saturating_add(frame.bytes().len() as u64);
+            }
+            if scanned >= limits.scan_bytes {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The place just before the last `entries` entries that are `wanted`, looking back through
+    /// `scan_bytes` of the log at most: where a tail begins.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn tail_start(
+        &self,
+        entries: usize,
+        scan_bytes: u64,
+        mut wanted: impl FnMut(&Entry) -> bool,
+    ) -> Result<Option<Place>, QueryError> {
+        let reader = self.reader();
+        let bounds = reader.bounds();
+        let (mut number, mut count, mut scanned) = (bounds.head.frame, 0_usize, 0_u64);
+        while number >= bounds.first && number.0 > 0 {
+            let Some(frame) = read_one(&*reader, number)? else {
+                break;
+            };
+            for (index, entry) in reader.entries(&frame)?.into_iter().rev() {
+                if wanted(&entry) {
+                    if count == entries {
+                        let incarnation = frame.header().incarnation;
+                        return Ok(Some(Place {
+                            incarnation,
+                            frame: number,
+                            index,
+                        }));
+                    }
+                    count = count.saturating_add(1);
+                }
+            }
+            scanned = scanned.saturating_add(frame.bytes().len() as u64);
+            if scanned >= scan_bytes {
+                let incarnation = frame.header().incarnation;
+                let before = FrameNumber(number.0.saturating_sub(1));
+                return Ok(Some(Place {
+                    incarnation,
+                    frame: before,
+                    index: u32::MAX,
+                }));
+            }
+            number = FrameNumber(number.0.saturating_sub(1));
+        }
+        Ok(None)
+    }
+
+    /// The open faults from the newest to the oldest.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn faults(
+        &self,
+        before: Option<&FaultSummary>,
+        limit: usize,
+        wanted: impl FnMut(&FaultSummary) -> bool,
+    ) -> Result<Vec<(FaultSummary, Fault)>, QueryError> {
+        let summaries = self.views().faults(before, limit, wanted)?;
+        let mut faults = Vec::with_capacity(summaries.len());
+        for summary in summaries {
+            if let Some(Found {
+                entry: Entry::Fault(fault),
+                ..
+            }) = self.at(summary.place)?
+            {
+                faults.push((summary, *fault));
+            }
+        }
+        Ok(faults)
+    }
+}
+
+fn read_one(
+    reader: &dyn LogReader,
+    number: FrameNumber,
+) -> Result<Option<tidegate_core::log::frame::Frame>, ReadError> {
+    match reader.read(number, 1) {
+        Ok(frames) => Ok(frames.into_iter().next()),
+        Err(ReadError::Trimmed { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What an entry takes of a page.
+fn weight(entry: &Entry) -> usize {
+    let event = |event: &EventEntry| {
+        event.event.data.len() + event.event.raw.as_ref().map_or(0, |raw| raw.body.len())
+    };
+    match entry {
+        Entry::Event(entry) => event(entry),
+        Entry::Fault(fault) => fault.raw.body.len() + fault.event.as_ref().map_or(0, event),
+        _ => 0,
+    }
+}
