@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use tidegate_gateway::http::{Handler, Listener, ListenerSettings, Peer, ReplyBody, read_body};
+use tidegate_gateway::http::{
+    Handler, Listener, ListenerSettings, Peer, ReplyBody, Workers, read_body,
+};
 
 struct Bare;
 
@@ -27,13 +29,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .nth(1)
         .ok_or("usage: bare ADDRESS")?
         .parse()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let workers = Workers::start(std::thread::available_parallelism()?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = Listener::bind(ListenerSettings::new(address)).await?;
         writeln!(std::io::stdout(), "{}", listener.address())?;
-        let _server = listener.serve(Arc::new(Bare));
+        let _server = listener.serve_on(Arc::new(Bare), &workers);
         std::future::pending().await
     })
 }

@@ -1,10 +1,11 @@
 //! Draining: what is in flight is finished, nobody is accepted, the deadline holds.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tidegate_gateway::http::Drained;
+use tidegate_gateway::http::{Drained, Listener, Workers};
 use tokio::net::TcpStream;
 
 use crate::support::{
@@ -121,4 +122,27 @@ async fn a_server_that_is_dropped_stops() {
     drop(server);
     assert_eq!(raw.rest().await, "");
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn workers_serve_in_turn_and_drain() {
+    let habits = Habits::new();
+    let workers = Workers::start(NonZeroUsize::new(2).unwrap()).unwrap();
+    let listener = Listener::bind(settings()).await.unwrap();
+    let server = listener.serve_on(Arc::clone(&habits), &workers);
+    let mut connections = Vec::new();
+    for n in 0..4 {
+        let mut raw = raw(&server).await;
+        raw.get("/thread").await;
+        raw.until(&format!("\r\n\r\nhttp-{}", n % 2)).await;
+        raw.get("/wait").await;
+        connections.push(raw);
+    }
+    until_waiting(&habits, 4).await;
+    let drain = tokio::spawn(server.drain(Instant::now() + PATIENCE));
+    habits.gate.add_permits(4);
+    for mut raw in connections {
+        assert!(raw.rest().await.ends_with("waited"));
+    }
+    assert_eq!(timely(drain).await.unwrap(), NOTHING_CUT);
 }

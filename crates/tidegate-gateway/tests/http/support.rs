@@ -62,6 +62,10 @@ impl Handler for Habits {
                         .into(),
                 )
             }
+            "/thread" => {
+                let thread = std::thread::current();
+                Response::new(thread.name().unwrap_or_default().to_owned().into())
+            }
             "/wait" => {
                 self.waiting.fetch_add(1, SeqCst);
                 self.gate.acquire().await.unwrap().forget();
