@@ -162,8 +162,8 @@ impl Gateway {
     ///
     /// # Errors
     /// See [`ReloadError`]; nothing has changed then.
-    pub fn reload(&self, config: Arc<Config>) -> Result<(), ReloadError> {
-        let applied = self.try_reload(&config);
+    pub fn reload(&self, config: &Arc<Config>) -> Result<(), ReloadError> {
+        let applied = self.try_reload(config);
         self.public.metrics.reloaded(applied.is_ok());
         applied
     }

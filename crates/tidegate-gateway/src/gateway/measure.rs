@@ -137,6 +137,64 @@ fn subscription_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
     )
 }
 
+/// Counters of a listener: name, help, value.
+type HttpCounter = (&'static str, &'static str, fn(&HttpStats) -> u64);
+
+const HTTP_COUNTERS: [HttpCounter; 14] = [
+    ("http_connections_accepted", "Connections accepted", |it| {
+        it.accepted
+    }),
+    (
+        "http_connections_limited",
+        "Times accepting stopped at limits.connections-max",
+        |it| it.limit_reached,
+    ),
+    ("http_accept_errors", "Failed accepts", |it| {
+        it.accept_errors
+    }),
+    ("http_tls_failures", "TLS handshakes that failed", |it| {
+        it.tls_failed
+    }),
+    (
+        "http_malformed",
+        "Connections ended for bytes that are no HTTP",
+        |it| it.malformed,
+    ),
+    (
+        "http_head_timeouts",
+        "Connections ended for a slow head",
+        |it| it.head_timeouts,
+    ),
+    (
+        "http_request_timeouts",
+        "Requests that took too long",
+        |it| it.request_timeouts,
+    ),
+    (
+        "http_write_timeouts",
+        "Connections ended because the peer read nothing",
+        |it| it.write_timeouts,
+    ),
+    ("http_panics", "Requests whose handler panicked", |it| {
+        it.panics
+    }),
+    ("http_requests", "Requests whose head was read", |it| {
+        it.requests
+    }),
+    ("http_read_bytes", "Bytes read from peers", |it| {
+        it.bytes_read
+    }),
+    ("http_written_bytes", "Bytes written to peers", |it| {
+        it.bytes_written
+    }),
+    ("http_answers_4xx", "Answers that blame the request", |it| {
+        it.answers[4]
+    }),
+    ("http_answers_5xx", "Answers that blame us", |it| {
+        it.answers[5]
+    }),
+];
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "gauges are floats in this format"
@@ -147,71 +205,14 @@ fn http_series(to: &mut Samples<'_>, stats: &HttpStats) -> fmt::Result {
         "Connections open now",
         stats.open as f64,
     )?;
+    let in_flight = stats.in_flight as f64;
     to.gauge(
         "http_requests_in_flight",
         "Requests whose answer is not finished",
-        stats.in_flight as f64,
+        in_flight,
     )?;
-    to.counter(
-        "http_connections_accepted",
-        "Connections accepted",
-        stats.accepted,
-    )?;
-    to.counter(
-        "http_connections_limited",
-        "Times accepting stopped at limits.connections-max",
-        stats.limit_reached,
-    )?;
-    to.counter("http_accept_errors", "Failed accepts", stats.accept_errors)?;
-    to.counter(
-        "http_tls_failures",
-        "TLS handshakes that failed",
-        stats.tls_failed,
-    )?;
-    to.counter(
-        "http_malformed",
-        "Connections ended for bytes that are no HTTP",
-        stats.malformed,
-    )?;
-    to.counter(
-        "http_head_timeouts",
-        "Connections ended for a slow head",
-        stats.head_timeouts,
-    )?;
-    to.counter(
-        "http_request_timeouts",
-        "Requests that took too long",
-        stats.request_timeouts,
-    )?;
-    to.counter(
-        "http_write_timeouts",
-        "Connections ended because the peer read nothing",
-        stats.write_timeouts,
-    )?;
-    to.counter(
-        "http_panics",
-        "Requests whose handler panicked",
-        stats.panics,
-    )?;
-    to.counter(
-        "http_requests",
-        "Requests whose head was read",
-        stats.requests,
-    )?;
-    to.counter("http_read_bytes", "Bytes read from peers", stats.bytes_read)?;
-    to.counter(
-        "http_written_bytes",
-        "Bytes written to peers",
-        stats.bytes_written,
-    )?;
-    for (name, class) in [
-        ("http_answers_2xx", 2_usize),
-        ("http_answers_3xx", 3),
-        ("http_answers_4xx", 4),
-        ("http_answers_5xx", 5),
-    ] {
-        let answers = stats.answers.get(class).copied().unwrap_or_default();
-        to.counter(name, "Answers of this class", answers)?;
+    for (name, help, value) in HTTP_COUNTERS {
+        to.counter(name, help, value(stats))?;
     }
     Ok(())
 }
