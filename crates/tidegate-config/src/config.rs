@@ -14,8 +14,8 @@ use tidegate_wire::signature::Spec;
 
 pub use changes::{Change, ChangeKind};
 
-/// Bytes one id takes in a dedup ledger: key, position, time, fingerprint and the overhead of the
-/// table, as measured on the ledger's storage.
+/// Bytes to plan for each id in a dedup ledger: id and fingerprint (16 each), position and time
+/// (about 32), and as much again for the table around them, rounded up.
 pub const LEDGER_BYTES_PER_ID: u64 = 120;
 
 /// A whole configuration as one region sees it. Only [`crate::load`] makes one, so whatever the

@@ -1,7 +1,7 @@
 //! YAML in, a validated configuration or diagnostics out.
 //!
-//! One description of the file ([`shape`](crate::schema), private) drives the checker and decoder,
-//! the JSON Schema ([`schema`]) and the reference ([`reference`]). Reading goes through a tree in
+//! One description of the file (the private module `shape`) drives the checker and decoder,
+//! the JSON Schema ([`schema()`]) and the reference ([`reference()`]). Reading goes through a tree in
 //! which every key and value knows its place, so that all problems of a file are told together,
 //! each with its place and cure. The crate reads no files, no environment and no clock: the caller
 //! hands in the text and a [`SecretSource`].

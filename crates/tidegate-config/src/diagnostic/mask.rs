@@ -3,7 +3,16 @@
 use super::Span;
 
 /// Keys whose values are masked wherever they stand, also in text that cannot be read as YAML.
-const SECRET_WORDS: [&str; 5] = ["secret", "password", "passwd", "token", "api-key"];
+const SECRET_WORDS: [&str; 8] = [
+    "secret",
+    "password",
+    "passwd",
+    "token",
+    "api-key",
+    "authorization",
+    "private-key",
+    "credential",
+];
 
 /// The text with every byte of the given places, and of values behind keys that sound like
 /// secrets, replaced by `*`; references (`${env:…}`) stay. Length and line breaks are kept.

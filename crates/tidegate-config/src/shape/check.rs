@@ -13,7 +13,7 @@ use crate::marked::{Entry, Node, Value};
 pub(crate) fn check(root: &Node, shape: &'static Shape, problems: &mut Problems) -> Item {
     let mut checker = Checker { problems };
     let top = Place {
-        name: "the configuration",
+        name: "configuration",
         span: Span::point(root.span.start),
     };
     checker.shape(root, shape, top)

@@ -6,7 +6,7 @@ use std::{env, fs};
 use jsonschema::Validator;
 
 use super::load_fixed;
-use crate::diagnostic::Problems;
+use crate::diagnostic::{PROBLEMS_MAX, Problems};
 use crate::{Loaded, Severity, marked, schema};
 
 fn folder(name: &str) -> PathBuf {
@@ -132,6 +132,35 @@ fn twelve_defects_are_twelve_problems() {
             .iter()
             .all(|problem| { problem.severity() == Severity::Error && !problem.help.is_empty() })
     );
+}
+
+#[test]
+fn problems_are_told_to_programs_and_in_colour_too() {
+    let loaded = load_fixed("t.yaml", "subsystem: orders\nlogging: { levl: info }\n");
+    assert_eq!(
+        loaded.report.to_json(),
+        serde_json::json!([{
+            "code": "TG-0105",
+            "severity": "error",
+            "message": "unknown key `levl` in `logging`",
+            "file": "t.yaml",
+            "line": 2,
+            "column": 12,
+            "label": "unknown key",
+            "help": "did you mean `level`?",
+        }])
+    );
+    assert!(loaded.report.render(true).contains("\u{1b}["));
+    assert!(!plain(&loaded).contains('\u{1b}'));
+}
+
+#[test]
+fn more_problems_than_anybody_reads_are_counted() {
+    let keys: String = (0..300).map(|n| format!("k{n}: 1\n")).collect();
+    let loaded = load_fixed("t.yaml", &format!("subsystem: orders\n{keys}"));
+    assert_eq!(loaded.report.errors(), 300);
+    assert_eq!(loaded.report.problems().len(), PROBLEMS_MAX);
+    assert!(plain(&loaded).ends_with("t.yaml: 300 errors (100 of them not shown)\n"));
 }
 
 #[test]

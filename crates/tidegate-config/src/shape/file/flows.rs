@@ -33,7 +33,7 @@ static FLOW: Shape = Shape::Map(Map::new(&[
         &DEDUP,
         "How long an id is remembered, so that a repeat is answered with success and appends \
          nothing. By default as long as `log.keep`, at most 7d, and never longer than `log.keep`. \
-         Every id takes about 120 B.",
+         Plan 120 B of disk for every id.",
     )
     .example("3d"),
     Field::not_yet("deliver", "Calling an external system with events."),

@@ -77,8 +77,7 @@ pub(super) static LIMITS: Shape = Shape::Map(Map::new(&[
     Field::optional(
         "connections-max",
         &CONNECTIONS,
-        "The most connections on a listener; further ones wait in the system's backlog. Each idle \
-         one takes a few kibibytes.",
+        "The most connections on a listener; further ones wait in the system's backlog.",
     )
     .default("1024"),
     Field::optional(
@@ -110,7 +109,7 @@ pub(super) static LIMITS: Shape = Shape::Map(Map::new(&[
     Field::optional(
         "request-timeout",
         &TIMEOUT,
-        "How long a request may take from its head to its answer; then it is answered 408 or 503.",
+        "How long a request may take from its head to its answer; then it is answered 408 (the body did not come) or 503.",
     )
     .default("30s"),
     Field::optional(
