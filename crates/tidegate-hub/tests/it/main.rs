@@ -1,3 +1,4 @@
 //! The hub on a real disk.
 
 mod disk;
+mod hub;

@@ -1,0 +1,402 @@
+//! The hub as its callers see it: offers, restarts, views, trims, a full log.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tidegate_core::log::engine::TrimPolicy;
+use tidegate_core::log::entry::{Blame, Entry, EventEntry, Fault, FaultCause, encode_event};
+use tidegate_core::receive::fingerprint;
+use tidegate_core::receive::intake::{Answer, Content, IntakeLimits, Refusal};
+use tidegate_hub::clock::now;
+use tidegate_hub::hub::{Hub, OpenReport};
+use tidegate_hub::query::PageLimits;
+use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
+use tidegate_types::event::{Event, Raw};
+use tidegate_types::id::{EventId, FlowNamespace};
+use tidegate_types::position::FrameNumber;
+
+const PAGE: PageLimits = PageLimits {
+    entries: 1000,
+    entry_bytes: 64 << 20,
+    scan_bytes: 1 << 30,
+};
+
+fn settings(data: &Path) -> HubSettings {
+    HubSettings {
+        origin: "local".to_owned(),
+        data: data.to_owned(),
+        segment_bytes: 1 << 20,
+        size_max: 64 << 20,
+        limits: IntakeLimits::default(),
+        retention: Retention {
+            policy: TrimPolicy {
+                keep: Duration::from_secs(3600),
+                size_max: 60 << 20,
+            },
+            subscriptions: Vec::new(),
+        },
+    }
+}
+
+fn open(settings: &HubSettings) -> (Hub, OpenReport) {
+    Hub::open(settings, |_, _| {}).unwrap()
+}
+
+fn event(name: &str, data: Vec<u8>) -> Content {
+    let namespace = FlowNamespace::new("orders", "test");
+    let data = Bytes::from(data);
+    let fingerprint = fingerprint::of_event("order.created", "", &data);
+    let id = EventId::derive(&namespace, name);
+    let event = Event {
+        id,
+        flow: "test".to_owned(),
+        external_id: name.to_owned(),
+        kind: "order.created".to_owned(),
+        time: now(),
+        received: now(),
+        key: String::new(),
+        content_type: "application/json".to_owned(),
+        data: data.clone(),
+        attributes: Vec::new(),
+        raw: Some(Raw {
+            body: data,
+            ..Raw::default()
+        }),
+    };
+    let entry = encode_event(&EventEntry { event, fingerprint });
+    Content::Event {
+        id,
+        fingerprint,
+        horizon: FrameNumber(0),
+        entry,
+    }
+}
+
+fn fault(name: &str) -> Content {
+    let namespace = FlowNamespace::new("orders", "test");
+    Content::Fault(Box::new(Fault {
+        id: EventId::derive(&namespace, &format!("fault:{name}")),
+        flow: "test".to_owned(),
+        cause: FaultCause::Mapping,
+        blame: Blame::Us,
+        message: "type: the expression gives no type".to_owned(),
+        time: now(),
+        external_id: name.to_owned(),
+        event: None,
+        raw: Raw {
+            body: Bytes::from_static(b"{}"),
+            ..Raw::default()
+        },
+        fingerprint: [0; 16],
+        carried: false,
+    }))
+}
+
+/// Offers and waits, without a runtime.
+fn offer(hub: &Hub, content: Content) -> Answer {
+    hub.submit(content).unwrap().blocking_recv().unwrap()
+}
+
+/// Waits until the views have applied everything; they follow within milliseconds.
+fn settle(hub: &Hub) {
+    wait_for("the views to catch up", || {
+        hub.views().applied().unwrap() >= hub.head().borrow().frame
+    });
+}
+
+fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "waited too long for {what}"
+        );
+        std::thread::yield_now();
+    }
+}
+
+fn id_of(answer: &Answer) -> EventId {
+    match answer {
+        Answer::Kept { id, .. } | Answer::Repeat { id, .. } => *id,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_restart_and_its_repeats_append_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (hub, report) = open(&settings);
+    assert_eq!(report.head, FrameNumber(0));
+    let kept = offer(&hub, event("a", b"{\"n\":1}".to_vec()));
+    assert!(matches!(kept, Answer::Kept { .. }));
+    drop(hub);
+
+    let (hub, report) = open(&settings);
+    assert_eq!((report.head, report.views.rebuilt), (FrameNumber(1), None));
+    let repeat = offer(&hub, event("a", b"{\"n\":1}".to_vec()));
+    assert!(matches!(repeat, Answer::Repeat { .. }), "{repeat:?}");
+    assert_eq!(id_of(&repeat), id_of(&kept));
+    assert_eq!(hub.head().borrow().frame, FrameNumber(1));
+    let found = hub.find(&id_of(&kept)).unwrap().unwrap();
+    let Entry::Event(entry) = found.entry else {
+        panic!("no event")
+    };
+    assert_eq!(entry.event.data, "{\"n\":1}");
+    assert_eq!(entry.event.raw.unwrap().body, "{\"n\":1}");
+}
+
+#[test]
+fn the_views_can_be_thrown_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (hub, _) = open(&settings);
+    for n in 0..500 {
+        offer(&hub, event(&n.to_string(), vec![b'1'; 10]));
+    }
+    offer(&hub, fault("broken"));
+    drop(hub);
+    std::fs::remove_dir_all(folder.path().join("views")).unwrap();
+
+    let (hub, report) = open(&settings);
+    assert_eq!(report.views.applied, FrameNumber(0));
+    assert_eq!(hub.views().applied().unwrap(), report.head);
+    let repeat = offer(&hub, event("499", vec![b'1'; 10]));
+    assert!(matches!(repeat, Answer::Repeat { .. }), "{repeat:?}");
+    assert_eq!(hub.views().faults_open().unwrap(), 1);
+}
+
+#[test]
+fn views_that_are_damaged_or_of_another_log_are_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (hub, _) = open(&settings);
+    let kept = offer(&hub, event("a", b"1".to_vec()));
+    drop(hub);
+    // Another log under the same views, as after a restore.
+    std::fs::remove_dir_all(folder.path().join("log")).unwrap();
+    let (hub, report) = open(&settings);
+    assert_eq!(
+        report.views.rebuilt,
+        Some("they belong to another life of the log")
+    );
+    assert!(hub.find(&id_of(&kept)).unwrap().is_none());
+    drop(hub);
+    for file in walk(&folder.path().join("views")) {
+        std::fs::write(file, b"rubbish").unwrap();
+    }
+    let (_hub, report) = open(&settings);
+    assert!(report.views.rebuilt.is_some());
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(walk(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn an_event_larger_than_a_frame_is_kept_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (hub, _) = open(&settings);
+    let data: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let kept = offer(&hub, event("large", data.clone()));
+    drop(hub);
+    let (hub, _) = open(&settings);
+    let found = hub.find(&id_of(&kept)).unwrap().unwrap();
+    let Entry::Event(entry) = found.entry else {
+        panic!("no event")
+    };
+    assert_eq!(entry.event.data, data);
+    let page = hub
+        .scan(None, PAGE, |entry| matches!(entry, Entry::Event(_)))
+        .unwrap();
+    assert_eq!(page.found.len(), 1);
+}
+
+#[test]
+fn a_scan_goes_on_where_the_page_before_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, _) = open(&settings(folder.path()));
+    for n in 0..50 {
+        offer(&hub, event(&n.to_string(), n.to_string().into_bytes()));
+    }
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let limits = PageLimits { entries: 7, ..PAGE };
+        let page = hub
+            .scan(after, limits, |entry| matches!(entry, Entry::Event(_)))
+            .unwrap();
+        seen.extend(page.found.iter().map(|found| match &found.entry {
+            Entry::Event(entry) => entry.event.external_id.clone(),
+            other => panic!("{other:?}"),
+        }));
+        after = page.scanned_to;
+        if page.found.is_empty() && page.at_end {
+            break;
+        }
+    }
+    let expected: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    assert_eq!(seen, expected);
+    let tail = hub
+        .tail_start(3, 1 << 30, |entry| matches!(entry, Entry::Event(_)))
+        .unwrap();
+    let page = hub
+        .scan(tail, PAGE, |entry| matches!(entry, Entry::Event(_)))
+        .unwrap();
+    assert_eq!(page.found.len(), 3);
+}
+
+#[test]
+fn open_faults_are_listed_and_carried_past_a_trim() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.retention.policy.size_max = 4 << 20;
+    let (hub, _) = open(&settings);
+    assert!(matches!(
+        offer(&hub, fault("f")),
+        Answer::SetAside { repeat: false, .. }
+    ));
+    assert!(matches!(
+        offer(&hub, fault("f")),
+        Answer::SetAside { repeat: true, .. }
+    ));
+    let old = offer(&hub, event("old", b"1".to_vec()));
+    fill(&hub, 12 << 20);
+    wait_for("the log to be trimmed", || {
+        hub.reader().bounds().first > FrameNumber(1)
+    });
+    settle(&hub);
+    let faults = hub.faults(None, 10, |_| true).unwrap();
+    let [(summary, fault)] = faults.as_slice() else {
+        panic!("{faults:?}")
+    };
+    assert!(fault.carried && summary.place.frame >= hub.reader().bounds().first);
+    assert_eq!(fault.message, "type: the expression gives no type");
+    // The identities of what was removed are forgotten with it.
+    assert!(hub.find(&id_of(&old)).unwrap().is_none());
+    drop(hub);
+    let (hub, _) = open(&settings);
+    assert_eq!(hub.faults(None, 10, |_| true).unwrap().len(), 1);
+}
+
+/// Appends about `bytes` in events of 100 KiB.
+fn fill(hub: &Hub, bytes: usize) {
+    for n in 0..bytes / 100_000 {
+        let answer = offer(hub, event(&format!("fill-{n}"), vec![b'x'; 100_000]));
+        assert!(matches!(answer, Answer::Kept { .. }), "{answer:?}");
+    }
+}
+
+#[test]
+fn an_unread_subscription_holds_the_log_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.retention.policy.size_max = 4 << 20;
+    settings.retention.subscriptions = vec![SubscriptionRetention {
+        name: "checkout/orders".to_owned(),
+        lag_max: None,
+    }];
+    let (hub, _) = open(&settings);
+    fill(&hub, 12 << 20);
+    let held = |kind: &str| {
+        let is = |entry: &Entry| matches!(entry, Entry::System(system) if system.kind == kind);
+        !hub.scan(None, PAGE, is).unwrap().found.is_empty()
+    };
+    wait_for("the system event", || held("trim-held"));
+    assert_eq!(hub.reader().bounds().first, FrameNumber(1));
+    // Once it has read on, the log goes.
+    let end = hub.scan(None, PAGE, |_| true).unwrap().scanned_to.unwrap();
+    let cursor = Content::Cursor {
+        subscription: "checkout/orders".to_owned(),
+        place: end,
+    };
+    assert_eq!(offer(&hub, cursor), Answer::Noted);
+    wait_for("the trim", || hub.reader().bounds().first > FrameNumber(1));
+    wait_for("the system event", || held("trim-released"));
+}
+
+#[test]
+fn a_full_log_refuses_and_recovers_by_a_trim() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.size_max = 8 << 20;
+    settings.retention.subscriptions = vec![SubscriptionRetention {
+        name: "checkout/orders".to_owned(),
+        lag_max: None,
+    }];
+    settings.retention.policy.size_max = 4 << 20;
+    let (hub, _) = open(&settings);
+    let mut refused = false;
+    for n in 0..2000 {
+        let answer = offer(&hub, event(&format!("fill-{n}"), vec![b'x'; 100_000]));
+        if answer == Answer::Refused(Refusal::Full) {
+            refused = true;
+            break;
+        }
+    }
+    assert!(refused);
+    let end = hub.scan(None, PAGE, |_| true).unwrap().scanned_to.unwrap();
+    let cursor = Content::Cursor {
+        subscription: "checkout/orders".to_owned(),
+        place: end,
+    };
+    assert_eq!(offer(&hub, cursor), Answer::Noted);
+    wait_for("room", || {
+        matches!(
+            offer(&hub, event("after", b"1".to_vec())),
+            Answer::Kept { .. } | Answer::Repeat { .. }
+        )
+    });
+}
+
+#[test]
+fn two_processes_cannot_have_the_same_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (_hub, _) = open(&settings);
+    let second = Hub::open(&settings, |_, _| {});
+    let error = second.map(|_| ()).unwrap_err();
+    assert!(
+        error.to_string().contains("in use") || error.to_string().contains("lock"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_closed_hub_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, _) = open(&settings(folder.path()));
+    hub.close();
+    assert!(matches!(
+        hub.submit(event("a", vec![])),
+        Err(Refusal::Closing)
+    ));
+}
+
+#[test]
+fn concurrent_copies_are_one_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, _) = open(&settings(folder.path()));
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let offers: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| offer(&hub, event("same", b"1".to_vec()))))
+            .collect();
+        offers.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let kept = answers
+        .iter()
+        .filter(|it| matches!(it, Answer::Kept { .. }))
+        .count();
+    let ids: std::collections::BTreeSet<EventId> = answers.iter().map(id_of).collect();
+    assert_eq!((kept, ids.len()), (1, 1));
+}
