@@ -2,6 +2,7 @@
 
 mod measure;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use crate::generation::{CompileFailure, Generation, cursor_name};
 use crate::http::{
     ClientAuth, Drained, ListenError, Listener, ListenerSettings, Server, TlsError, TlsSettings,
+    Workers,
 };
 use crate::metrics::Metrics;
 use crate::offer::Unique;
@@ -30,6 +32,8 @@ use crate::sample::Sampler;
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
+    /// The threads that serve the public listener; they end with the gateway.
+    _workers: Workers,
     public: Arc<Public>,
     server: Mutex<Option<Server>>,
     address: std::net::SocketAddr,
@@ -46,6 +50,9 @@ pub enum StartError {
     /// The public listener could not be opened.
     #[error("the public listener cannot be opened")]
     Listen(#[from] ListenError),
+    /// The threads that serve it could not be started.
+    #[error("the threads of the public listener cannot be started")]
+    Workers(#[source] std::io::Error),
 }
 
 /// A reload changed nothing.
@@ -122,8 +129,10 @@ impl Gateway {
             in_flight: AtomicUsize::new(0),
             long_polls: AtomicUsize::new(0),
         });
-        let server = listener.serve(Arc::clone(&public));
+        let workers = Workers::start(parallelism()).map_err(StartError::Workers)?;
+        let server = listener.serve_on(Arc::clone(&public), &workers);
         let gateway = Self {
+            _workers: workers,
             public,
             server: Mutex::new(Some(server)),
             address,
@@ -252,6 +261,11 @@ impl Gateway {
     fn server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One thread per processor serves requests.
+fn parallelism() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// What a hub is told by a configuration; `folder` is the one its paths are relative to.
