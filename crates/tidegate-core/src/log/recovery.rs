@@ -5,6 +5,7 @@
 //! end of the last segment may be torn: it is cut, zeroed and reported. Anything else that is wrong
 //! stops the log there: it serves what stands before and takes nothing more.
 
+mod headers;
 mod report;
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use tidegate_types::position::{FrameNumber, Incarnation};
 use tidegate_types::time::UnixMillis;
 
+use headers::{Found, Headers};
 pub use report::{CutTail, OpenError, RecoveryReport};
 
 use super::FrameHash;
@@ -21,11 +23,8 @@ use super::disk::{Disk, DiskFile, read_full};
 use super::embedded::{EmbeddedLog, OpenOptions, Tail, empty_head, write_segment};
 use super::engine::{Damage, Head};
 use super::frame::FrameDraft;
-use super::scan::{Ending, Expected, Scanned, is_zero_from, scan};
-use super::segment::{
-    Extent, Footer, HeaderState, IndexEntry, SEGMENT_HEADER_BYTES, Segment, SegmentHeader,
-    segment_name, sequence_of,
-};
+use super::scan::{Ending, Expected, Scanned, scan};
+use super::segment::{Extent, Footer, IndexEntry, Segment, SegmentHeader, segment_name};
 use super::view::{Shared, View};
 
 impl<D: Disk> EmbeddedLog<D> {
@@ -71,14 +70,6 @@ impl<D: Disk> EmbeddedLog<D> {
         };
         Ok((log, report))
     }
-}
-
-/// A segment of which only the header was read.
-struct Found<F> {
-    name: String,
-    file: Arc<F>,
-    bytes: u64,
-    header: SegmentHeader,
 }
 
 /// How far the recovery has come.
@@ -339,72 +330,6 @@ impl<F: DiskFile> Recovery<F> {
             first.map_or(0, |first| self.head.frame.next().0.saturating_sub(first.0));
         self.report.bytes = self.segments.iter().map(|segment| segment.bytes).sum();
         self
-    }
-}
-
-/// The headers of all segments, in order.
-struct Headers<F> {
-    found: Vec<Found<F>>,
-    /// Name of the first segment that holds frames but no good header; what follows it is not read.
-    bad: Option<String>,
-    /// Sequence of the next segment.
-    sequence: u64,
-    unfinished_removed: u64,
-}
-
-impl<F: DiskFile> Headers<F> {
-    fn read<D: Disk<File = F>>(disk: &D, options: &OpenOptions) -> Result<Self, OpenError> {
-        let list = disk.list().map_err(OpenError::io("list of files"))?;
-        let mut names: Vec<_> = list
-            .into_iter()
-            .filter_map(|(name, bytes)| Some((sequence_of(&name)?, name, bytes)))
-            .collect();
-        names.sort_unstable();
-        let mut headers = Self {
-            found: Vec::new(),
-            bad: None,
-            sequence: names.last().map_or(0, |(sequence, ..)| *sequence) + 1,
-            unfinished_removed: 0,
-        };
-        for (sequence, name, bytes) in names {
-            let io_error = OpenError::io(&name);
-            let file = disk.open(&name).map_err(&io_error)?;
-            match SegmentHeader::read(&file).map_err(&io_error)? {
-                HeaderState::Version(version) => {
-                    return Err(OpenError::Version {
-                        segment: name,
-                        version,
-                    });
-                }
-                HeaderState::Good(header) if header.origin != options.origin => {
-                    return Err(OpenError::Origin {
-                        found: header.origin,
-                        expected: options.origin.clone(),
-                    });
-                }
-                HeaderState::Good(header) if header.sequence == sequence => {
-                    headers.found.push(Found {
-                        name,
-                        file: Arc::new(file),
-                        bytes,
-                        header,
-                    });
-                }
-                _ if is_zero_from(&file, SEGMENT_HEADER_BYTES).map_err(&io_error)? => {
-                    // Its creation was cut short: it never held a frame.
-                    disk.remove(&name).map_err(&io_error)?;
-                    headers.unfinished_removed += 1;
-                }
-                _ => {
-                    headers.bad = Some(name);
-                    break;
-                }
-            }
-        }
-        if headers.unfinished_removed > 0 {
-            disk.sync_dir().map_err(OpenError::io("list of files"))?;
-        }
-        Ok(headers)
     }
 }
 

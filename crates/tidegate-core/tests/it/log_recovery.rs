@@ -41,6 +41,41 @@ fn after_a_failed_sync_the_log_goes_on_in_a_new_segment() {
     }
 }
 
+/// Not even the new segment can be begun: the file of the failed sync is still not used again.
+#[test]
+fn the_segment_of_a_failed_sync_is_never_written_again() {
+    let disk = MemDisk::new(5);
+    let (mut log, _) = open(&disk);
+    fill(&mut log, 3, 100);
+    disk.set_faults(Faults {
+        sync_fails_in: Some(0),
+        create_fails_in: Some(0),
+        ..Faults::default()
+    });
+    append(&mut log, "lost").unwrap_err();
+    assert_eq!(log.status().segments, 1);
+    append(&mut log, "kept").unwrap();
+    assert_eq!(log.status().segments, 2);
+    assert_eq!(read_all(&log).unwrap().len(), 4);
+}
+
+/// What was acknowledged is read again after a failure; if it is not what it was, the log stops.
+#[test]
+fn a_failure_that_took_an_acknowledged_frame_stops_the_log() {
+    let disk = MemDisk::new(5);
+    let (mut log, _) = open(&disk);
+    fill(&mut log, 3, 100);
+    disk.flip_bit("0000000000000001.segment", 256 + 3 * 200, 0);
+    disk.set_faults(Faults {
+        sync_fails_in: Some(0),
+        ..Faults::default()
+    });
+    append(&mut log, "lost").unwrap_err();
+    let error = append(&mut log, "refused").unwrap_err();
+    assert!(matches!(&error, AppendError::Corrupt(damage) if damage.frame == FrameNumber(3)));
+    assert_eq!(log.status().damage.unwrap().frame, FrameNumber(3));
+}
+
 /// The process dies right after the failed sync. The frame looks whole to the next process: it may be
 /// taken only if it is then really on disk.
 #[test]
