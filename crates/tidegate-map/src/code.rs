@@ -22,6 +22,9 @@ pub(crate) enum Code {
     Jq(Program),
 }
 
+/// Room for the output of a usual mapping, so that it is seldom moved while it grows; in bytes.
+const OUTPUT_BYTES: usize = 512;
+
 /// What a compiled expression runs on.
 pub(crate) struct Subject<'a, 'f> {
     pub(crate) found: &'f Found<'a>,
@@ -81,7 +84,7 @@ impl Code {
         &'p self,
         on: &Subject<'a, '_>,
     ) -> Result<Option<Bytes>, Failure> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(OUTPUT_BYTES);
         let made = match self {
             Self::Direct(plan) => on.scene().write(plan, &mut out)?,
             Self::Jq(program) => match on.jq(program)? {

@@ -191,19 +191,29 @@ pub(crate) fn invalid_json(error: &json::JsonError) -> Failure {
 }
 
 fn media(content_type: &str) -> Media {
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
-        "" => Media::Unsaid,
-        "application/json" | "text/json" => Media::Json,
-        "application/x-www-form-urlencoded" => Media::Form,
-        other if other.ends_with("+json") => Media::Json,
-        other if other.starts_with("text/") => Media::Text,
-        _ => Media::Other,
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    let starts = |with: &str| {
+        essence
+            .get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    let ends = |with: &str| {
+        let start = essence.len().saturating_sub(with.len());
+        essence
+            .get(start..)
+            .is_some_and(|end| end.eq_ignore_ascii_case(with))
+    };
+    if essence.is_empty() {
+        Media::Unsaid
+    } else if is("application/json") || is("text/json") || ends("+json") {
+        Media::Json
+    } else if is("application/x-www-form-urlencoded") {
+        Media::Form
+    } else if starts("text/") {
+        Media::Text
+    } else {
+        Media::Other
     }
 }
 

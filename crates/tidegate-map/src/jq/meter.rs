@@ -17,6 +17,7 @@ use super::natives;
 pub(crate) const TICK: &str = "!tick";
 pub(crate) const WEIGH: &str = "!weigh";
 pub(crate) const WEIGH_SCALAR: &str = "!weigh-scalar";
+pub(crate) const INDEX: &str = "!index";
 
 /// Variables that hold the arguments of a guarded native.
 const ARGUMENTS: [&str; 2] = ["$!1", "$!2"];
@@ -109,7 +110,7 @@ fn pattern(source: Pattern<&str>) -> Pattern<&str> {
         Pattern::Obj(members) => Pattern::Obj(
             members
                 .into_iter()
-                .map(|(key, member)| (term(key), pattern(member)))
+                .map(|(key, member)| (counted_index(key), pattern(member)))
                 .collect(),
         ),
     }
@@ -170,6 +171,17 @@ const fn cmp_name(cmp: Cmp) -> &'static str {
     }
 }
 
+/// What stands in brackets: a literal, or a value that is looked at before it is used.
+fn counted_index(index: Term<&str>) -> Term<&str> {
+    match index {
+        Term::Num(_) => index,
+        Term::Str(None, parts) if !parts.iter().any(|part| matches!(part, StrPart::Term(_))) => {
+            Term::Str(None, parts)
+        }
+        other => pipe(term(other), call(INDEX)),
+    }
+}
+
 /// A path, taken apart behind each `[]` so that its outputs are counted, and before each slice so that
 /// the string it may cut is weighed.
 fn counted_path<'s>(inner: Term<&'s str>, path: Path<Term<&'s str>>) -> Term<&'s str> {
@@ -177,7 +189,7 @@ fn counted_path<'s>(inner: Term<&'s str>, path: Path<Term<&'s str>>) -> Term<&'s
     let mut indices: Vec<(Part<Term<&'s str>>, Opt)> = Vec::new();
     for (part, opt) in path.0 {
         match part {
-            Part::Index(index) => indices.push((Part::Index(term(index)), opt)),
+            Part::Index(index) => indices.push((Part::Index(counted_index(index)), opt)),
             Part::Range(None, None) => {
                 indices.push((Part::Range(None, None), opt));
                 sofar = pipe(joined(sofar, &mut indices), call(TICK));

@@ -10,7 +10,7 @@ use jaq_core::{Cv, Error, Exn, Lut, Native, RunPtr, ValX, ValXs};
 use jaq_json::{Num, Val};
 
 use super::guard::{Meter, Overrun, string_steps};
-use super::meter::{TICK, WEIGH, WEIGH_SCALAR};
+use super::meter::{INDEX, TICK, WEIGH, WEIGH_SCALAR};
 use crate::json::tree;
 use crate::limits::INTEGER_BITS_MAX;
 
@@ -62,10 +62,9 @@ const PASSING: [(&str, usize); 7] = [
 ];
 
 /// Natives that look at a string or at the surface of a container, and give a small value.
-const LIGHT: [(&str, usize); 11] = [
+const LIGHT: [(&str, usize); 9] = [
     ("length", 0),
     ("utf8bytelength", 0),
-    ("has", 1),
     ("startswith", 1),
     ("endswith", 1),
     ("ltrimstr", 1),
@@ -73,12 +72,12 @@ const LIGHT: [(&str, usize); 11] = [
     ("trim", 0),
     ("ltrim", 0),
     ("rtrim", 0),
-    ("tobytes", 0),
 ];
 
 /// Natives that take more than linear time, or read more than their input, with the native that checks
 /// their arguments first.
-const GUARDED: [(&str, usize, &str); 6] = [
+const GUARDED: [(&str, usize, &str); 7] = [
+    ("has", 1, "!has"),
     ("contains", 1, "!product"),
     ("indices", 1, "!product"),
     ("matches", 2, "!regex"),
@@ -170,6 +169,13 @@ fn ours() -> Vec<Fun<Fenced>> {
         native("!ne", 2, |cv| {
             operate(cv, compare_steps, |l, r| Ok((l != r).into()))
         }),
+        native(INDEX, 0, |cv| {
+            box_once(index(cv.0.data().meter, &cv.1).map(|()| cv.1))
+        }),
+        native("!has", 1, |mut cv| {
+            let key = cv.0.pop_var();
+            box_once(index(cv.0.data().meter, &key).map(|()| cv.1))
+        }),
         native("!product", 1, |mut cv| {
             let argument = cv.0.pop_var();
             charged(cv, |meter, input| meter.weigh_product(input, &argument))
@@ -207,18 +213,29 @@ fn operate<'a>(
     box_once(done)
 }
 
-/// Adding copies both strings, or the surface of both containers.
+/// An array as an index would look for it in another, which takes the product of their sizes.
+fn index<'a>(meter: &Meter, key: &Val) -> Result<(), Exn<'a, Val>> {
+    if matches!(key, Val::Arr(_)) {
+        return Err(Exn::from(Error::str(
+            "cannot index with an array; use indices(…)",
+        )));
+    }
+    meter.weigh(key).map_err(Overrun::exn)
+}
+
+/// Adding appends the right operand to the left, which is copied at once where it is still needed.
 fn add_steps(meter: &Meter, left: &Val, right: &Val) -> Result<(), Overrun> {
     match (left, right) {
-        (Val::Arr(l), Val::Arr(r)) => meter.take(surface(l.len(), r.len())),
-        (Val::Obj(l), Val::Obj(r)) => meter.take(surface(l.len(), r.len())),
+        (Val::Arr(l), Val::Arr(r)) => meter.take(appended(l.len() / 8, r.len())),
+        (Val::Obj(l), Val::Obj(r)) => meter.take(appended(l.len() / 8, r.len())),
+        (Val::TStr(l), Val::TStr(r)) => meter.take(appended(l.len() / 64, r.len() / 16)),
         (Val::Arr(_) | Val::Obj(_), _) | (_, Val::Arr(_) | Val::Obj(_)) => meter.take(1),
         _ => both(meter, left, right),
     }
 }
 
-fn surface(left: usize, right: usize) -> u64 {
-    u64::try_from(left.saturating_add(right))
+fn appended(copied: usize, added: usize) -> u64 {
+    u64::try_from(copied.saturating_add(added))
         .unwrap_or(u64::MAX)
         .saturating_add(1)
 }

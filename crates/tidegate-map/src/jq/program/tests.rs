@@ -70,6 +70,21 @@ fn counts_without_changing_outputs() {
 
 /// Expression, input and the one output.
 const OUTPUTS: &[(&str, &str, &str)] = &[
+    (
+        "[range(1000) | tostring * 40] | join(\", \") | length",
+        "null",
+        "117598",
+    ),
+    (
+        ". as {(\"a\", \"b\"): $x} | select($x == 2) | $x",
+        r#"{"a":1,"b":2}"#,
+        "2",
+    ),
+    (
+        "[has(\"a\"), (.a | has(0)), .[\"a\" + \"\"]]",
+        r#"{"a":[1]}"#,
+        "[true,true,[1]]",
+    ),
     ("[.[] | . * 2]", "[1,2,3]", "[2,4,6]"),
     ("map(select(. > 1)) | add", "[1,2,3]", "5"),
     (
@@ -210,6 +225,31 @@ const TEXT: &str = "text";
 
 /// Expression, input and how it ends.
 const OVERRUNS: &[(&str, &str, MapErrorKind)] = &[
+    (
+        "[range(4000) | 0] as $a | first(range(100000) | $a | indices($a[2000:]) | select(false))",
+        "null",
+        MapErrorKind::Overrun,
+    ),
+    (
+        "[range(4000) | 0] as $a | $a[$a[2000:]]",
+        "null",
+        MapErrorKind::Raised,
+    ),
+    (
+        "[range(4000) | 0] as $a | $a | has($a)",
+        "null",
+        MapErrorKind::Raised,
+    ),
+    (
+        "[range(4000) | 0] as $a | {} | . as {($a): $x} | 1",
+        "null",
+        MapErrorKind::Raised,
+    ),
+    (
+        ". as $s | [range(100000) | $s + \"x\"] | length",
+        TEXT,
+        MapErrorKind::Overrun,
+    ),
     ("[range(1e12)] | length", "null", MapErrorKind::Overrun),
     ("[range(0; 1; 0)]", "null", MapErrorKind::Overrun),
     ("last(range(1e15))", "null", MapErrorKind::Overrun),
