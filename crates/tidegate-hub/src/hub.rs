@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use arc_swap::ArcSwap;
 use tidegate_core::log::embedded::{EmbeddedLog, OpenOptions};
 use tidegate_core::log::engine::{Engine, Head, LogReader, LogStatus};
+use tidegate_core::log::entry::Entry;
 use tidegate_core::log::recovery::{OpenError, RecoveryReport};
 use tidegate_core::receive::intake::{Answer, Content, Intake, Offer, Refusal};
 use tidegate_types::position::FrameNumber;
@@ -20,6 +21,7 @@ use crate::applier::{APPLY_QUEUE_FRAMES, Applier};
 use crate::clock::now;
 use crate::disk::{DiskError, FsDisk};
 use crate::inbox::Inbox;
+use crate::scrub::{Record, Scrubber};
 use crate::settings::{HubSettings, Retention};
 use crate::stats::HubStats;
 use crate::trim::Trimmer;
@@ -164,12 +166,19 @@ impl Hub {
             inbox: Arc::clone(&inbox),
             stats: Arc::clone(&stats),
         };
+        let scrubber = Scrubber {
+            reader: Arc::clone(&reader),
+            inbox: Arc::clone(&inbox),
+            stats: Arc::clone(&stats),
+            record: record_into(Arc::clone(&inbox)),
+        };
         let applier_reader = Arc::clone(&reader);
         let threads = vec![
             spawn("tidegate-log", move || appender.run())?,
             spawn("tidegate-views", move || {
                 applier.run(&*applier_reader, &written_rx)
             })?,
+            spawn("tidegate-scrub", move || scrubber.run())?,
         ];
         Ok(Self {
             origin: settings.origin.clone(),
@@ -214,14 +223,7 @@ impl Hub {
 
     /// Writes a system event onto the timeline. Nobody waits for it; if it is refused, a log line says so.
     pub fn record(&self, kind: &str, text: &str, tags: &[(&str, String)]) {
-        let entry = system(kind, text.to_owned(), tags);
-        let content = Content::Plain(Box::new(entry));
-        if let Err(refusal) = self.inbox.offer(Offer {
-            ticket: None,
-            content,
-        }) {
-            tracing::warn!(%refusal, kind, "a system event was not kept");
-        }
+        leave(&self.inbox, kind, system(kind, text.to_owned(), tags));
     }
 
     /// A reader of the log. Its calls block on the disk.
@@ -293,6 +295,21 @@ fn open_views(
         .catch_up(reader, |applied| progress(applied, bounds.head.frame))
         .map_err(fail)?;
     Ok((views, opened))
+}
+
+/// A way to write system events for those who outlive no hub.
+fn record_into(inbox: Arc<Inbox>) -> Record {
+    Box::new(move |kind, text| leave(&inbox, kind, system(kind, text, &[])))
+}
+
+fn leave(inbox: &Inbox, kind: &str, entry: Entry) {
+    let content = Content::Plain(Box::new(entry));
+    if let Err(refusal) = inbox.offer(Offer {
+        ticket: None,
+        content,
+    }) {
+        tracing::warn!(%refusal, kind, "a system event was not kept");
+    }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, HubError> {

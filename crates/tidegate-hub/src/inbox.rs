@@ -15,6 +15,7 @@ pub(crate) type Ticket = Option<oneshot::Sender<Answer>>;
 pub(crate) struct Inbox {
     state: Mutex<State>,
     wake: Condvar,
+    closed: Condvar,
     limits: IntakeLimits,
 }
 
@@ -43,6 +44,7 @@ impl Inbox {
         Self {
             state: Mutex::default(),
             wake: Condvar::new(),
+            closed: Condvar::new(),
             limits,
         }
     }
@@ -79,12 +81,17 @@ impl Inbox {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closing = true;
+        self.closed.notify_all();
         self.wake(state);
     }
 
-    /// Whether it was closed.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.lock().closing
+    /// Waits up to `wait`, and less if it is closed meanwhile; gives whether it is.
+    pub(crate) fn closes_within(&self, wait: Duration) -> bool {
+        let state = self.lock();
+        let waited = self
+            .closed
+            .wait_timeout_while(state, wait, |state| !state.closing);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
     /// Takes what has come; waits up to `wait` for something if there is nothing.

@@ -17,4 +17,5 @@ pub mod views;
 mod appender;
 mod applier;
 mod inbox;
+mod scrub;
 mod trim;

@@ -114,7 +114,15 @@ impl Hub {
         let mut next = after.map_or_else(|| reader.bounds().first, |place| place.frame);
         let (mut scanned, mut bytes) = (0_u64, 0_usize);
         loop {
-            let frames = reader.read(next, STEP_BYTES)?;
+            let frames = match reader.read(next, STEP_BYTES) {
+                Ok(frames) => frames,
+                // Whoever asked for the oldest gets what is the oldest now.
+                Err(ReadError::Trimmed { first }) if after.is_none() && first > next => {
+                    next = first;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             if frames.is_empty() {
                 page.at_end = true;
                 return Ok(page);

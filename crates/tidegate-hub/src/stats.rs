@@ -25,6 +25,12 @@ pub struct HubStats {
     pub view_failures: AtomicU64,
     /// Segments the retention would remove but unfinished work holds.
     pub held_segments: AtomicU64,
+    /// Whole passes of the background check over the log.
+    pub scrub_passes: AtomicU64,
+    /// Bytes the background check has read.
+    pub scrubbed_bytes: AtomicU64,
+    /// 1 once the background check has found a bad frame.
+    pub scrub_damaged: AtomicU64,
     append_buckets: [AtomicU64; APPEND_BUCKETS.len() + 1],
     append_nanos: AtomicU64,
 }

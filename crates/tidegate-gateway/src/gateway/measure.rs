@@ -103,6 +103,16 @@ fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
         "1 if the log is damaged and takes nothing more",
         f64::from(u8::from(status.damage.is_some())),
     )?;
+    to.counter(
+        "log_scrubbed_bytes",
+        "Bytes of the log the background check has read",
+        read(&stats.scrubbed_bytes),
+    )?;
+    to.gauge(
+        "log_scrub_damaged",
+        "1 once the background check has found a bad frame",
+        read(&stats.scrub_damaged) as f64,
+    )?;
     to.gauge(
         "faults_open",
         "Faults that wait to be repaired",

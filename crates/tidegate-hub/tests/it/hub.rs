@@ -400,3 +400,29 @@ fn concurrent_copies_are_one_event() {
     let ids: std::collections::BTreeSet<EventId> = answers.iter().map(id_of).collect();
     assert_eq!((kept, ids.len()), (1, 1));
 }
+
+#[test]
+fn a_rotten_bit_in_an_old_segment_is_found_in_the_background() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (hub, _) = open(&settings);
+    fill(&hub, 4 << 20);
+    drop(hub);
+    let mut segments: Vec<_> = walk(&folder.path().join("log"));
+    segments.retain(|path| path.extension().is_some_and(|it| it == "segment"));
+    segments.sort();
+    let mut bytes = std::fs::read(&segments[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segments[0], bytes).unwrap();
+
+    let (hub, report) = open(&settings);
+    // Its footer is believed at the start.
+    assert!(report.log.damage.is_none());
+    wait_for("the background check", || {
+        hub.stats()
+            .scrub_damaged
+            .load(std::sync::atomic::Ordering::Relaxed)
+            == 1
+    });
+}
