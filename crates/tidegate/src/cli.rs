@@ -1,0 +1,239 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::TABLE;
+
+/// A regional gateway for events: receives webhooks, loses nothing.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = TABLE, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "tidegate.yaml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Which region of the configuration this is; not needed if it has one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// Print JSON for programs: one document, or one per line where there are many.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub(crate) color: Colour,
+    /// Address of the node's admin API; by default as the configuration says.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) admin: Option<String>,
+    /// Environment variable with the token of the admin API; by default as the configuration says.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) token_env: Option<String>,
+    /// PEM file of the authorities whose certificates are believed.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+    Run,
+    /// Write a commented configuration to start from.
+    Init {
+        /// Where to; never over a file that is there.
+        #[arg(value_name = "FILE", default_value = "tidegate.yaml")]
+        file: PathBuf,
+    },
+    /// Check configurations and tell everything that is wrong with them.
+    Check {
+        /// The files; that of `--config` if none is given.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Have the node read its configuration again.
+    Reload,
+    /// How the node is doing.
+    Status,
+    /// Look at events.
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Look at what could not be processed.
+    #[command(subcommand)]
+    Faults(FaultsCommand),
+    /// What happened to the node: starts, stops, reloads, recoveries.
+    Timeline(TimelineArgs),
+    /// Sign test webhooks as the sender of a flow does, and post them.
+    Send(SendArgs),
+    /// Completions for a shell.
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// What a configuration can say.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The description of the admin API: OpenAPI 3.1 as JSON.
+    Openapi,
+}
+
+/// Conditions on events; those given hold together.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// The event type, or its beginning followed by `*`: `order.*`.
+    #[arg(long = "type", value_name = "PATTERN")]
+    pub(crate) kind: Option<String>,
+    /// The flow, or `services/NAME`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// The partition key.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Text in the payload or in the original body.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+}
+
+/// Look at events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Print events as they come in, until it is interrupted.
+    Tail {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Begin this many events back.
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        last: usize,
+        /// Print what is there and end.
+        #[arg(long)]
+        once: bool,
+        /// End after this many events.
+        #[arg(long, value_name = "N")]
+        count: Option<usize>,
+    },
+    /// Print one event with its original.
+    Get {
+        /// Its identity.
+        id: String,
+    },
+    /// Search the log.
+    Search {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Nothing before: RFC 3339, or how long ago: 15m, 2h, 7d.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Nothing later: RFC 3339, or how long ago.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Oldest first.
+        #[arg(long)]
+        oldest: bool,
+        /// Events at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+/// Look at what could not be processed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FaultsCommand {
+    /// The open faults, newest first.
+    List {
+        /// The flow.
+        #[arg(long, value_name = "NAME")]
+        flow: Option<String>,
+        /// What went wrong: mapping, identity, id-reused, overrun, quarantined or format.
+        #[arg(long)]
+        cause: Option<String>,
+        /// Faults at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// One fault with its original.
+    Show {
+        /// Its identity.
+        id: String,
+    },
+}
+
+/// What happened to the node.
+#[derive(Debug, Args)]
+pub(crate) struct TimelineArgs {
+    /// Nothing before: RFC 3339, or how long ago: 15m, 2h, 7d.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Entries at most.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+/// What to send.
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// The flow. With `--dir` it may be left out: then each folder in it has the name of a flow.
+    #[arg(value_name = "FLOW", required_unless_present = "dir")]
+    pub(crate) flow: Option<String>,
+    /// The body: text, `@FILE`, or `-` for standard input. Without it, a sample.
+    #[arg(long, value_name = "BODY", conflicts_with = "dir")]
+    pub(crate) data: Option<String>,
+    /// Send every .json file in this folder, in the order of their names. For GitHub a file's name
+    /// up to its first full stop is the event.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The id of the message; a new one for each by default.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// A header to add, `NAME: VALUE`; `{id}` stands for the id. May be given several times.
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
+    /// How often.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) count: u64,
+    /// At most this many per second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rate: Option<u32>,
+    /// Where to: base address of the public listener; by default as the configuration says.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+}
+
+/// What a configuration can say.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// The JSON Schema, for editors.
+    Schema,
+    /// The reference, as Markdown.
+    Reference,
+}

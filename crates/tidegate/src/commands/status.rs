@@ -1,0 +1,155 @@
+//! `status`: how the node is doing.
+
+use tidegate_config::units::show_bytes;
+use tidegate_console::FlowStatus;
+use tidegate_console::view::Status;
+use tidegate_hub::clock::now;
+
+use crate::client::Node;
+use crate::exit::Outcome;
+use crate::output::{Out, Tone};
+use crate::table::Table;
+use crate::when::{short, span};
+
+pub(crate) async fn status(node: &Node, out: &Out) -> Outcome {
+    let status: Status = node.get("/api/v1/status").await?;
+    if out.is_json() {
+        return out.document(&status);
+    }
+    head(&status, out)?;
+    flows(&status.flows, out)?;
+    if status.subscriptions.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut table = Table::new(&["SUBSCRIPTION", "FRAMES BEHIND", "POSITION"]);
+    for one in &status.subscriptions {
+        table.row([
+            one.name.clone(),
+            one.behind_frames.to_string(),
+            one.position.clone(),
+        ]);
+    }
+    table.print(out, "")
+}
+
+fn head(status: &Status, out: &Out) -> Outcome {
+    let (node, log) = (&status.node, &status.log);
+    let ready = if status.readiness.ready {
+        out.paint(Tone::Good, "ready")
+    } else {
+        format!(
+            "{} ({})",
+            out.paint(Tone::Bad, "not ready"),
+            status.readiness.reasons.join("; ")
+        )
+    };
+    let uptime = span(node.uptime_seconds);
+    let used = log
+        .bytes
+        .saturating_mul(100)
+        .checked_div(log.bytes_max)
+        .unwrap_or(0);
+    let failures = match log.failures {
+        0 => String::new(),
+        count => out.paint(Tone::Warn, &format!(", {count} failed writes survived")),
+    };
+    let mut lines = vec![
+        (
+            "node",
+            format!(
+                "{} in {} ({}), tidegate {}",
+                node.subsystem, node.region, node.stage, node.version
+            ),
+        ),
+        ("state", format!("{ready}, up {uptime}")),
+        (
+            "log",
+            format!(
+                "frames {} to {}, {} segments, {} of {} ({used} %){failures}",
+                log.first_frame,
+                log.last_frame,
+                log.segments,
+                rounded(log.bytes),
+                show_bytes(log.bytes_max)
+            ),
+        ),
+    ];
+    if log.held_segments > 0 {
+        let text = format!(
+            "{} segments are kept for subscriptions that have not read them",
+            log.held_segments
+        );
+        lines.push(("", out.paint(Tone::Warn, &text)));
+    }
+    if status.views.behind_frames > 0 {
+        lines.push((
+            "views",
+            format!("{} frames behind", status.views.behind_frames),
+        ));
+    }
+    let tone = if status.faults_open > 0 {
+        Tone::Warn
+    } else {
+        Tone::Good
+    };
+    lines.push((
+        "faults",
+        format!("{} open", out.paint(tone, &status.faults_open.to_string())),
+    ));
+    for (name, text) in lines {
+        out.line(&format!(
+            "{} {text}",
+            out.paint(Tone::Strong, &format!("{name:<7}"))
+        ))?;
+    }
+    out.line("")
+}
+
+fn flows(flows: &[FlowStatus], out: &Out) -> Outcome {
+    let today = now().to_string();
+    let mut table = Table::new(&[
+        "FLOW",
+        "PATH",
+        "SCHEME",
+        "KEPT",
+        "REPEATS",
+        "FAULTS",
+        "FILTERED",
+        "REFUSED",
+        "UNVERIFIED",
+        "LAST EVENT",
+    ]);
+    for flow in flows {
+        let last = flow
+            .last_event
+            .as_deref()
+            .map_or_else(|| "never".to_owned(), |it| short(it, &today));
+        let quarantined = if flow.quarantined {
+            ", quarantined"
+        } else {
+            ""
+        };
+        table.row([
+            flow.flow.clone(),
+            flow.path.clone(),
+            flow.scheme.clone(),
+            flow.kept.to_string(),
+            flow.repeats.to_string(),
+            flow.faults.to_string(),
+            flow.filtered.to_string(),
+            flow.refused.to_string(),
+            flow.unverified.to_string(),
+            format!("{last}{quarantined}"),
+        ]);
+    }
+    table.print(out, "no flows")
+}
+
+/// A size in whole units of the largest that is not larger than it.
+fn rounded(bytes: u64) -> String {
+    let unit = [1_u64 << 40, 1 << 30, 1 << 20, 1 << 10]
+        .into_iter()
+        .find(|unit| bytes >= *unit);
+    show_bytes(unit.map_or(bytes, |unit| bytes / unit * unit))
+}

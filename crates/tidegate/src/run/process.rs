@@ -1,0 +1,206 @@
+//! The running process, as the admin API sees it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_config::config::{Change, ChangeKind};
+use tidegate_config::{Config, Loaded, Report};
+use tidegate_console::view::{ChangeView, ProblemView};
+use tidegate_console::{FlowStatus, Node, Readiness, ReloadRefusal, Reloaded};
+use tidegate_gateway::gateway::Gateway;
+
+use crate::source::Source;
+
+/// A running node.
+#[derive(Debug)]
+pub(super) struct Process {
+    gateway: Arc<Gateway>,
+    source: Source,
+    /// Held while a configuration is read and applied, so that the last one read is the one in force.
+    reloading: Mutex<()>,
+}
+
+impl Process {
+    pub(super) fn new(gateway: Arc<Gateway>, source: Source) -> Self {
+        Self {
+            gateway,
+            source,
+            reloading: Mutex::new(()),
+        }
+    }
+
+    /// A reload whose outcome only the log lines and the timeline tell.
+    pub(super) async fn reload_on_signal(self: &Arc<Self>) {
+        let process = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || process.reload()).await;
+        if done.is_err() {
+            tracing::error!("the reload panicked; the configuration in force stays");
+        }
+    }
+
+    fn try_reload(&self) -> Result<Reloaded, ReloadRefusal> {
+        let Loaded { config, report, .. } = self.source.load().map_err(|failure| {
+            let lines: Vec<String> = failure.lines().into_iter().map(|(_, line)| line).collect();
+            ReloadRefusal::Unreadable(lines.join(": "))
+        })?;
+        let problems = problems(&report);
+        let config = Arc::new(config.ok_or_else(|| ReloadRefusal::Invalid(problems.clone()))?);
+        let changes = self.gateway.config().changes(&config);
+        self.gateway
+            .reload(&config)
+            .map_err(|error| ReloadRefusal::NotApplied(chain(&error)))?;
+        let changes = changes.iter().map(change_view).collect();
+        Ok(Reloaded {
+            changes,
+            warnings: problems,
+        })
+    }
+}
+
+impl Node for Process {
+    fn config(&self) -> Arc<Config> {
+        self.gateway.config()
+    }
+
+    fn readiness(&self) -> Readiness {
+        let readiness = self.gateway.readiness();
+        Readiness {
+            ready: readiness.ready,
+            reasons: readiness.reasons,
+        }
+    }
+
+    fn flows(&self) -> Vec<FlowStatus> {
+        let flows = self.gateway.flows().into_iter();
+        flows
+            .map(|flow| FlowStatus {
+                flow: flow.flow,
+                system: flow.system,
+                path: flow.path,
+                scheme: flow.scheme.to_owned(),
+                kept: flow.kept,
+                repeats: flow.repeats,
+                faults: flow.faults,
+                filtered: flow.filtered,
+                refused: flow.refused,
+                unverified: flow.unverified,
+                quarantined: flow.quarantined,
+                last_event: flow.last_event.map(|time| time.to_string()),
+            })
+            .collect()
+    }
+
+    fn metrics_text(&self) -> String {
+        self.gateway.metrics_text()
+    }
+
+    fn reload(&self) -> Result<Reloaded, ReloadRefusal> {
+        let _turn = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let done = self.try_reload();
+        let hub = self.gateway.hub();
+        match &done {
+            Ok(reloaded) => {
+                let parts: Vec<String> = reloaded.changes.iter().map(told).collect();
+                let parts = if parts.is_empty() {
+                    "nothing differs".to_owned()
+                } else {
+                    parts.join(", ")
+                };
+                tracing::info!(
+                    changes = parts,
+                    "the configuration was read again and is in force"
+                );
+                hub.record("configuration-changed", &parts, &[]);
+            }
+            Err(refusal) => {
+                tracing::error!(
+                    error = refusal as &dyn std::error::Error,
+                    problems = first(refusal),
+                    "the configuration was not applied"
+                );
+                hub.record("configuration-refused", &refusal.to_string(), &[]);
+            }
+        }
+        done
+    }
+}
+
+/// The first problem of a refused configuration; the others are counted.
+fn first(refusal: &ReloadRefusal) -> String {
+    let ReloadRefusal::Invalid(problems) = refusal else {
+        return String::new();
+    };
+    let mut errors = problems
+        .iter()
+        .filter(|problem| problem.severity == "error");
+    let Some(problem) = errors.next() else {
+        return String::new();
+    };
+    let ProblemView {
+        code,
+        file,
+        line,
+        column,
+        message,
+        ..
+    } = problem;
+    let more = match errors.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    format!("{file}:{line}:{column}: {message} ({code}){more}")
+}
+
+fn told(change: &ChangeView) -> String {
+    let restart = if change.needs_restart {
+        " (after a restart)"
+    } else {
+        ""
+    };
+    format!("{} {}{restart}", change.part, change.change)
+}
+
+fn change_view(change: &Change) -> ChangeView {
+    let word = match change.kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Removed => "removed",
+        ChangeKind::Changed => "changed",
+    };
+    ChangeView {
+        part: change.part.clone(),
+        change: word.to_owned(),
+        needs_restart: change.restart,
+    }
+}
+
+fn problems(report: &Report) -> Vec<ProblemView> {
+    let problems = report.problems().iter();
+    problems
+        .map(|problem| {
+            let (line, column) = report.place(problem);
+            ProblemView {
+                code: problem.code.id().to_owned(),
+                severity: problem.severity().to_string(),
+                message: problem.message.clone(),
+                file: report.file().to_owned(),
+                line: line as u64,
+                column: column as u64,
+                label: problem.label.clone(),
+                help: problem.help.clone(),
+            }
+        })
+        .collect()
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

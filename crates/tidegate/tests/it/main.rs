@@ -1,0 +1,1 @@
+//! The command against real processes on free ports.
