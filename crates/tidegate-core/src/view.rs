@@ -23,7 +23,8 @@ pub enum Change {
     },
     /// A fault is open, or stands at another place because it was carried forward.
     Fault(FaultSummary),
-    /// A subscription has read up to and including `place`.
+    /// A subscription has read up to and including `place`, or further: a view keeps the furthest,
+    /// since a checkpoint may repeat an older cursor than the one before it.
     Cursor {
         /// Its name.
         subscription: String,

@@ -19,6 +19,8 @@ pub struct Batch<T> {
     large: Option<EncodedEntry>,
     fresh: Vec<Fresh>,
     by_id: HashMap<EventId, usize>,
+    /// The furthest cursor of each subscription, and its slot.
+    cursors: HashMap<String, (usize, Place)>,
     waiting: Vec<(T, Pending)>,
 }
 
@@ -64,6 +66,7 @@ impl<T> Batch<T> {
             large: None,
             fresh: Vec::new(),
             by_id: HashMap::new(),
+            cursors: HashMap::new(),
             waiting: Vec::new(),
         }
     }
@@ -101,8 +104,17 @@ impl<T> Batch<T> {
             return None;
         }
         let slot = self.fresh.len();
-        if let Fresh::Identity { id, .. } = &fresh {
-            self.by_id.insert(*id, slot);
+        match &fresh {
+            Fresh::Identity { id, .. } => {
+                self.by_id.insert(*id, slot);
+            }
+            Fresh::Cursor {
+                subscription,
+                place,
+            } => {
+                self.cursors.insert(subscription.clone(), (slot, *place));
+            }
+            Fresh::Plain(_) => {}
         }
         self.fresh.push(fresh);
         Some(slot)
@@ -115,6 +127,11 @@ impl<T> Batch<T> {
             Fresh::Identity { fingerprint, .. } => Some((slot, *fingerprint)),
             Fresh::Cursor { .. } | Fresh::Plain(_) => None,
         }
+    }
+
+    /// The slot of this batch with a cursor of that subscription, and the cursor.
+    pub(super) fn find_cursor(&self, subscription: &str) -> Option<(usize, Place)> {
+        self.cursors.get(subscription).copied()
     }
 
     pub(super) fn wait(&mut self, ticket: T, pending: Pending) {

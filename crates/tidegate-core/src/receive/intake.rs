@@ -324,7 +324,10 @@ impl<T> Intake<T> {
                     subscription,
                     place,
                 } => {
-                    self.cursors.insert(subscription.clone(), *place);
+                    // A checkpoint repeats the cursors of the moment it was planned, and others
+                    // may have been acknowledged since: a cursor never goes back.
+                    let cursor = self.cursors.entry(subscription.clone()).or_insert(*place);
+                    *cursor = (*cursor).max(*place);
                 }
                 Change::Fault(_) | Change::Trim { .. } => {}
             }
@@ -385,7 +388,7 @@ impl<T> Intake<T> {
             Content::Cursor {
                 subscription,
                 place,
-            } => self.judge_cursor(now, subscription, *place),
+            } => self.judge_cursor(now, subscription, *place, batch),
             Content::Fault(fault) => self.judge_fault(ledger, fault, batch),
             Content::Event {
                 id,
@@ -485,6 +488,7 @@ impl<T> Intake<T> {
         now: UnixMillis,
         subscription: &str,
         place: Place,
+        batch: &Batch<T>,
     ) -> Result<Verdict, Refusal> {
         if place.incarnation != self.end.0 || place.frame > self.end.1 {
             return Err(Refusal::UnknownCursor);
@@ -495,6 +499,11 @@ impl<T> Intake<T> {
             .is_some_and(|at| *at >= place)
         {
             return Ok(Verdict::Answer(Answer::Noted));
+        }
+        if let Some((slot, at)) = batch.find_cursor(subscription)
+            && at >= place
+        {
+            return Ok(Verdict::Follow(slot));
         }
         let cursor = Entry::Cursor(Cursor {
             subscription: subscription.to_owned(),

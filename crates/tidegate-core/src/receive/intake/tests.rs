@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tidegate_types::event::Event;
 
 use super::*;
-use crate::log::entry::{System, encode_event};
+use crate::log::entry::{Checkpoint, System, encode_event};
 use crate::receive::batch::ToAppend;
 use crate::receive::ledger::LedgerError;
 
@@ -341,6 +341,37 @@ fn cursors_only_move_forward_and_not_past_the_end() {
     assert_eq!(intake.cursors().get("billing"), Some(&place(1, 1)));
     let unknown = Answer::Refused(Refusal::UnknownCursor);
     assert_eq!(round(&mut intake, &ledger, vec![cursor(9, 0)]), [unknown]);
+}
+
+#[test]
+fn a_cursor_is_not_taken_back_by_what_was_planned_or_sent_before_it() {
+    let (mut intake, ledger) = (intake(), Applied::default());
+    round(&mut intake, &ledger, vec![event(1, 0), event(2, 0)]);
+    let cursor = |index| Content::Cursor {
+        subscription: "billing".to_owned(),
+        place: place(1, index),
+    };
+    // Acknowledgements that overtook each other on the way, in one frame.
+    let answers = round(&mut intake, &ledger, vec![cursor(1), cursor(0)]);
+    assert_eq!(answers, [Answer::Noted, Answer::Noted]);
+    assert_eq!(intake.cursors().get("billing"), Some(&place(1, 1)));
+    // A checkpoint that was planned before the acknowledgement reached the log.
+    let checkpoint = Entry::Checkpoint(Checkpoint {
+        oldest: FrameNumber(1),
+        time: NOW,
+        cursors: vec![Cursor {
+            subscription: "billing".to_owned(),
+            place: place(1, 0),
+            time: NOW,
+        }],
+        faults_open: 0,
+    });
+    round(
+        &mut intake,
+        &ledger,
+        vec![Content::Plain(Box::new(checkpoint))],
+    );
+    assert_eq!(intake.cursors().get("billing"), Some(&place(1, 1)));
 }
 
 #[test]
