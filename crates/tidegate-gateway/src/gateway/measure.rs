@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
+use tidegate_hub::stats::HubStats;
 
 use super::Gateway;
 use crate::generation::cursor_name;
@@ -34,33 +35,36 @@ impl Gateway {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "gauges are floats in this format"
-)]
-fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
-    let (stats, status) = (hub.stats(), hub.status());
-    let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
-    to.counter(
-        "log_frames",
-        "Frames appended to the log",
-        read(&stats.frames),
-    )?;
-    to.counter(
-        "log_entries",
-        "Entries appended to the log",
-        read(&stats.entries),
-    )?;
-    to.counter(
+/// Counters of the hub: name, help, value.
+type LogCounter = (&'static str, &'static str, fn(&HubStats) -> &AtomicU64);
+
+const LOG_COUNTERS: [LogCounter; 5] = [
+    ("log_frames", "Frames appended to the log", |it| &it.frames),
+    ("log_entries", "Entries appended to the log", |it| {
+        &it.entries
+    }),
+    (
         "log_append_failures",
         "Frames that could not be appended",
-        read(&stats.append_failures),
-    )?;
-    to.counter(
+        |it| &it.append_failures,
+    ),
+    (
+        "log_scrubbed_bytes",
+        "Bytes of the log the background check has read",
+        |it| &it.scrubbed_bytes,
+    ),
+    (
         "view_failures",
         "Writes of the local views that failed and were tried again",
-        read(&stats.view_failures),
-    )?;
+        |it| &it.view_failures,
+    ),
+];
+
+fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
+    let stats = hub.stats();
+    for (name, help, value) in LOG_COUNTERS {
+        to.counter(name, help, value(stats).load(Ordering::Relaxed))?;
+    }
     let appends = stats.append_seconds();
     to.histogram(
         "log_append_seconds",
@@ -68,6 +72,16 @@ fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
         &appends.buckets,
         appends.sum,
     )?;
+    log_gauges(to, hub)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats in this format"
+)]
+fn log_gauges(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
+    let (stats, status) = (hub.stats(), hub.status());
+    let read = |value: &AtomicU64| value.load(Ordering::Relaxed) as f64;
     to.gauge("log_bytes", "Bytes of the log on disk", status.bytes as f64)?;
     to.gauge(
         "log_segments",
@@ -77,7 +91,7 @@ fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
     to.gauge(
         "log_segments_held",
         "Segments kept beyond their retention for unfinished work",
-        read(&stats.held_segments) as f64,
+        read(&stats.held_segments),
     )?;
     to.gauge(
         "log_head_frame",
@@ -92,7 +106,7 @@ fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
     to.gauge(
         "view_applied_frame",
         "Last frame the local views have applied",
-        read(&stats.applied) as f64,
+        read(&stats.applied),
     )?;
     let age = status
         .oldest
@@ -103,20 +117,15 @@ fn log_series(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
         "1 if the log is damaged and takes nothing more",
         f64::from(u8::from(status.damage.is_some())),
     )?;
-    to.counter(
-        "log_scrubbed_bytes",
-        "Bytes of the log the background check has read",
-        read(&stats.scrubbed_bytes),
-    )?;
     to.gauge(
         "log_scrub_damaged",
         "1 once the background check has found a bad frame",
-        read(&stats.scrub_damaged) as f64,
+        read(&stats.scrub_damaged),
     )?;
     to.gauge(
         "faults_open",
         "Faults that wait to be repaired",
-        read(&stats.faults_open) as f64,
+        read(&stats.faults_open),
     )
 }
 
