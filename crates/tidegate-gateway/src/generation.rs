@@ -171,7 +171,8 @@ impl ReceiveFlow {
 
 fn mapper(flow: &Flow, spec: &EventSpec) -> Result<FlowMapper, CompileFailure> {
     let by_expression = flow.identity == Identity::Expression;
-    FlowMapper::compile(spec, by_expression).map_err(|problems| CompileFailure::Expression {
+    let mapper = FlowMapper::compile(spec, by_expression, flow.body_max);
+    mapper.map_err(|problems| CompileFailure::Expression {
         place: format!("flow {}, event", flow.name),
         problems,
     })

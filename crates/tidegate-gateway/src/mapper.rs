@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use tidegate_map::limits::DATA_BYTES_MAX;
 use tidegate_map::{CompileError, EventSpec, Input, MapError, MapErrorKind, Mapped, Mapping};
 use tidegate_types::event::Raw;
 use tokio::sync::Semaphore;
@@ -51,6 +52,7 @@ impl FlowMapper {
     pub(crate) fn compile(
         spec: &EventSpec,
         by_expression: bool,
+        body_max: usize,
     ) -> Result<Self, Vec<CompileError>> {
         let only_id = EventSpec {
             id: spec.id.clone(),
@@ -58,9 +60,13 @@ impl FlowMapper {
             data: Some("null".to_owned()),
             ..EventSpec::default()
         };
-        let identity = by_expression.then(|| compile(&only_id)).transpose()?;
+        // Whatever a flow takes it can map to itself.
+        let data_max = body_max.max(DATA_BYTES_MAX);
+        let identity = by_expression
+            .then(|| compile(&only_id, data_max))
+            .transpose()?;
         Ok(Self {
-            mapping: compile(spec)?,
+            mapping: compile(spec, data_max)?,
             identity,
             overruns: AtomicU32::new(0),
         })
@@ -101,8 +107,8 @@ impl FlowMapper {
     }
 }
 
-fn compile(spec: &EventSpec) -> Result<Arc<Mapping>, Vec<CompileError>> {
-    Mapping::compile(spec).map(Arc::new)
+fn compile(spec: &EventSpec, data_max: usize) -> Result<Arc<Mapping>, Vec<CompileError>> {
+    Mapping::compile(spec).map(|mapping| Arc::new(mapping.with_data_bytes_max(data_max)))
 }
 
 async fn run(mapping: &Arc<Mapping>, subject: Subject<'_>) -> Result<Option<Mapped>, MapError> {

@@ -116,10 +116,16 @@ impl Door<'_> {
         }
     }
 
-    /// An event that could not be made. `name` tells it from other faults of the flow.
+    /// An event that could not be made; `name` is its identity as far as that is known.
+    ///
+    /// The fault's own identity is made from that and the body: the same body is the same fault,
+    /// and another one under the same identity is not lost. It lies below the event's, where
+    /// nothing leads that a sender may choose.
     pub(crate) fn fault(&self, name: &str, failure: Failure, raw: Raw) -> Content {
+        let fingerprint = fingerprint::of_original(&raw.body);
+        let body = fingerprint::hex(&fingerprint);
         Content::Fault(Box::new(Fault {
-            id: EventId::derive(self.namespace, &format!("fault:{name}")),
+            id: EventId::derive(self.namespace, name).child(&format!("fault:{body}")),
             flow: self.flow.to_owned(),
             cause: failure.cause,
             blame: failure.blame,
@@ -127,7 +133,7 @@ impl Door<'_> {
             time: self.now,
             external_id: failure.external_id,
             event: None,
-            fingerprint: fingerprint::of_original(&raw.body),
+            fingerprint,
             raw,
             carried: false,
         }))

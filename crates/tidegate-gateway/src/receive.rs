@@ -63,8 +63,8 @@ pub(crate) async fn receive(
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         return answer::reply(StatusCode::OK, text, challenge);
     }
-    let encoding = text_header(&parts.headers, &header::CONTENT_ENCODING);
-    let decoded = match decode_body(Some(encoding), &body, flow.flow.body_max) {
+    let encoding = content_encoding(&parts.headers);
+    let decoded = match decode_body(Some(&encoding), &body, flow.flow.body_max) {
         Ok(decoded) => decoded,
         Err(error) => {
             flow.metrics.unread.inc();
@@ -105,9 +105,13 @@ fn before_body(flow: &ReceiveFlow, parts: &Parts) -> Option<Response<ReplyBody>>
     if flow.flow.methods.contains(&parts.method.as_str()) {
         return None;
     }
-    let text = format!("this path takes {}", flow.flow.methods.join(", "));
+    let mut allowed = flow.flow.methods.join(", ");
+    if flow.flow.handshake.is_some() {
+        allowed.push_str(", OPTIONS");
+    }
+    let text = format!("this path takes {allowed}");
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method", &text);
-    if let Ok(allow) = HeaderValue::try_from(flow.flow.methods.join(", ")) {
+    if let Ok(allow) = HeaderValue::try_from(allowed) {
         response.headers_mut().insert(header::ALLOW, allow);
     }
     Some(response)
@@ -137,7 +141,8 @@ fn unverified(
     );
     if matches!(flow.flow.verify.scheme(), "basic" | "bearer") {
         let challenge = if flow.flow.verify.scheme() == "basic" {
-            "Basic"
+            // RFC 7617, section 2: the realm is required.
+            r#"Basic realm="tidegate", charset="UTF-8""#
         } else {
             "Bearer"
         };
@@ -175,6 +180,16 @@ pub(crate) fn undecodable(error: &DecodeError) -> Response<ReplyBody> {
         DecodeError::Json(_) | DecodeError::Invalid(_) => StatusCode::BAD_REQUEST,
     };
     problem(status, error.code(), &error.to_string())
+}
+
+/// All that is said of the encoding: several fields are one list (RFC 9110, section 5.3), and
+/// bytes that are no text must not pass for "none".
+pub(crate) fn content_encoding(headers: &HeaderMap) -> String {
+    let fields = headers.get_all(header::CONTENT_ENCODING).iter();
+    let fields: Vec<_> = fields
+        .map(|field| String::from_utf8_lossy(field.as_bytes()))
+        .collect();
+    fields.join(", ")
 }
 
 fn text_header<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> &'a str {

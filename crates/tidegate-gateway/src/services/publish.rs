@@ -1,7 +1,7 @@
 //! Publish: CloudEvents of our own services, in any of the three modes.
 
 use http::request::Parts;
-use http::{Response, StatusCode, header};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tidegate_hub::clock::now;
 use tidegate_types::name::kind_matches;
@@ -14,7 +14,7 @@ use crate::generation::{Generation, ServiceDoor};
 use crate::http::{ReplyBody, read_body};
 use crate::offer::Door;
 use crate::public::Public;
-use crate::receive::{offer_all, undecodable, undecoded};
+use crate::receive::{content_encoding, offer_all, undecodable, undecoded};
 
 /// Takes the events of a request, all or none.
 pub(super) async fn publish(
@@ -29,9 +29,8 @@ pub(super) async fn publish(
         Ok(body) => body,
         Err(error) => return problem(error.status(), "body", &error.to_string()),
     };
-    let encoding = parts.headers.get(header::CONTENT_ENCODING);
-    let encoding = encoding.and_then(|value| value.to_str().ok());
-    let body = match decode_body(encoding, &body, limits.body_max) {
+    let encoding = content_encoding(&parts.headers);
+    let body = match decode_body(Some(&encoding), &body, limits.body_max) {
         Ok(body) => body,
         Err(error) => return undecoded(&error),
     };

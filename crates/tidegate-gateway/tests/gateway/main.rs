@@ -1,0 +1,16 @@
+//! The gateway as senders and services meet it: a real hub, real sockets, a configuration from text.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed step of a test fails the test"
+)]
+
+mod call;
+mod cloudevents;
+mod faults;
+mod identity;
+mod limits;
+mod originals;
+mod overload;
+mod schemes;
+mod site;
