@@ -62,7 +62,7 @@ pub(super) struct EventParams {
 /// A page looks through a bounded piece of the log and may be empty although there is more: go on
 /// from `next` until it is absent.
 #[utoipa::path(
-    get, path = "/api/v1/events", tag = "events", params(EventParams),
+    get, path = "/api/v1/events", operation_id = "list-events", tag = "events", params(EventParams),
     responses(
         (status = 200, description = "A page of events", body = EventPage),
         (status = 400, description = "A parameter cannot be used", body = Problem, content_type = "application/problem+json"),
@@ -130,7 +130,7 @@ pub(super) fn next(origin: &str, sweep: &Sweep) -> Option<String> {
 
 /// An event with its original.
 #[utoipa::path(
-    get, path = "/api/v1/events/{id}", tag = "events",
+    get, path = "/api/v1/events/{id}", operation_id = "get-event", tag = "events",
     params(("id" = String, Path, description = "Identity of the event")),
     responses(
         (status = 200, description = "The event", body = EventView),

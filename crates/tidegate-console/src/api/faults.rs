@@ -38,7 +38,7 @@ pub(super) struct FaultParams {
 
 /// The open faults, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/faults", tag = "faults", params(FaultParams),
+    get, path = "/api/v1/faults", operation_id = "list-faults", tag = "faults", params(FaultParams),
     responses(
         (status = 200, description = "A page of faults", body = FaultList),
         (status = 400, description = "A parameter cannot be used", body = Problem, content_type = "application/problem+json"),
@@ -134,7 +134,7 @@ fn fault_of(found: Found) -> Option<(Found, Fault)> {
 
 /// A fault with its original.
 #[utoipa::path(
-    get, path = "/api/v1/faults/{id}", tag = "faults",
+    get, path = "/api/v1/faults/{id}", operation_id = "get-fault", tag = "faults",
     params(("id" = String, Path, description = "Identity of the fault")),
     responses(
         (status = 200, description = "The fault", body = FaultView),

@@ -56,7 +56,7 @@ pub(super) struct TailParams {
 /// In a stream each message has the event as `data` and its position as `id`; `last-event-id` goes
 /// on from there.
 #[utoipa::path(
-    get, path = "/api/v1/events/tail", tag = "events",
+    get, path = "/api/v1/events/tail", operation_id = "tail-events", tag = "events",
     params(TailParams, ("last-event-id" = Option<String>, Header, description = "For a stream: what follows this position")),
     responses(
         (status = 200, description = "What came, or nothing within `wait`", content(

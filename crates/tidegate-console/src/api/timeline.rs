@@ -38,7 +38,7 @@ pub(super) struct TimelineParams {
 /// A page looks through a bounded piece of the log and may be empty although there is more: go on
 /// from `next` until it is absent.
 #[utoipa::path(
-    get, path = "/api/v1/timeline", tag = "node", params(TimelineParams),
+    get, path = "/api/v1/timeline", operation_id = "timeline", tag = "node", params(TimelineParams),
     responses(
         (status = 200, description = "A page of the timeline", body = Timeline),
         (status = 400, description = "A parameter cannot be used", body = Problem, content_type = "application/problem+json"),
