@@ -9,7 +9,7 @@ use tidegate_core::log::recovery::OpenError;
 use tidegate_types::position::FrameNumber;
 use tidegate_types::time::UnixMillis;
 
-use crate::log_world::{NOW, SEGMENT_BYTES, append, entry, fill, open, read_all};
+use crate::log_world::{NOW, SEGMENT_BYTES, append, entry, fill, open, read_all, try_open};
 
 /// The frame of a failed sync can be read from the page cache and is not on disk: it must not be in the
 /// log, now or after a restart, and the number goes to the next frame.
@@ -254,5 +254,26 @@ fn options_that_make_no_log_are_refused() {
     ] {
         let opened = EmbeddedLog::open(MemDisk::new(0), options, NOW);
         assert!(matches!(opened, Err(OpenError::Options(_))));
+    }
+}
+
+/// A process that is killed while it begins a segment leaves a name that only the cache knows. The
+/// next one must not acknowledge anything there before that name is on disk.
+#[test]
+fn a_segment_begun_by_a_killed_process_survives_a_power_loss() {
+    for stops_in in 0..6 {
+        let disk = MemDisk::new(stops_in);
+        disk.set_faults(Faults {
+            stops_in: Some(stops_in),
+            ..Faults::default()
+        });
+        drop(try_open(&disk));
+        disk.crash(Crash::KeepAll);
+        let (mut log, _) = open(&disk);
+        append(&mut log, "acknowledged").unwrap();
+        disk.crash(Crash::LoseAll);
+        let (log, _) = open(&disk);
+        let head = log.head().frame;
+        assert_eq!(head, FrameNumber(1), "stopped at call {stops_in}");
     }
 }

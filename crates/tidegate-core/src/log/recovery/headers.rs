@@ -78,9 +78,9 @@ impl<F: DiskFile> Headers<F> {
                 }
             }
         }
-        if headers.unfinished_removed > 0 {
-            disk.sync_dir().map_err(OpenError::io("list of files"))?;
-        }
+        // Always: a process that was killed between making a segment and syncing the directory left a
+        // name that only the cache knows, and frames are about to be acknowledged in that segment.
+        disk.sync_dir().map_err(OpenError::io("list of files"))?;
         Ok(headers)
     }
 }
