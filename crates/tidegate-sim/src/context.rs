@@ -1,0 +1,201 @@
+//! What all actors share: time, the queue of steps, chance, and what is written down.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BinaryHeap, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use tidegate_types::position::Place;
+use tidegate_types::time::UnixMillis;
+
+use crate::item::Item;
+use crate::random::Random;
+use crate::report::{Report, Rule, Situation, Violation};
+
+/// Wall time at which every world begins.
+const EPOCH: UnixMillis = UnixMillis(1_795_255_200_000);
+
+/// Lines of the trace that are kept for a violation.
+const TRACE_LINES: usize = 120;
+
+/// Everything that can happen.
+#[derive(Clone, Debug, Hash)]
+pub(crate) enum Step {
+    /// An external system has something to send.
+    Send { sender: usize },
+    /// It tries an item again.
+    Retry { sender: usize, item: Item },
+    /// A request reaches the node.
+    Arrive { request: Request },
+    /// The answer reaches the sender.
+    Reply { request: Request, accepted: bool },
+    /// The sender waits no longer.
+    Expire { request: Request },
+    /// The node's next frame goes to disk.
+    Write { life: u64 },
+    /// The answers for it go out.
+    Settle { life: u64 },
+    /// The views take in what was written.
+    Apply { life: u64 },
+    /// The node looks at the size of its log and trims it.
+    Look { life: u64 },
+    /// A subscriber asks for a page.
+    Read { subscriber: usize },
+    /// Its acknowledgement reaches the node.
+    Acknowledge { subscriber: usize, place: Place },
+    /// Something goes wrong.
+    Fault,
+    /// The machine goes down at the latest now.
+    Doom { life: u64 },
+    /// What went wrong with the disk is over.
+    DiskFreed,
+    /// The node starts.
+    Restart,
+    /// From now on nothing goes wrong, and nothing new is sent.
+    Heal,
+    /// Has everything come to rest?
+    Check,
+}
+
+/// One request of an external system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Request {
+    pub(crate) sender: usize,
+    pub(crate) serial: u32,
+    pub(crate) item: Item,
+}
+
+/// A step in the queue; what is due at the same time comes in the order in which it was put there.
+#[derive(Debug)]
+struct Due {
+    at: Duration,
+    order: u64,
+    step: Step,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+#[derive(Debug)]
+enum Line {
+    Step(Duration, Step),
+    Note(Duration, String),
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) now: Duration,
+    pub(crate) random: Random,
+    pub(crate) report: Report,
+    pub(crate) violations: Vec<Violation>,
+    queue: BinaryHeap<Reverse<Due>>,
+    order: u64,
+    /// What the node's clock lacks.
+    clock_behind: Duration,
+    trace: VecDeque<Line>,
+    digest: DefaultHasher,
+}
+
+impl Context {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            now: Duration::ZERO,
+            random: Random::new(seed),
+            report: Report::default(),
+            violations: Vec::new(),
+            queue: BinaryHeap::new(),
+            order: 0,
+            clock_behind: Duration::ZERO,
+            trace: VecDeque::new(),
+            digest: DefaultHasher::new(),
+        }
+    }
+
+    /// Puts a step into the queue.
+    pub(crate) fn after(&mut self, delay: Duration, step: Step) {
+        let due = Due {
+            at: self.now + delay,
+            order: self.order,
+            step,
+        };
+        self.order += 1;
+        self.queue.push(Reverse(due));
+    }
+
+    /// Takes the next step, and moves time there.
+    pub(crate) fn next(&mut self) -> Option<Step> {
+        let Reverse(due) = self.queue.pop()?;
+        self.now = due.at;
+        self.report.steps += 1;
+        (due.at, &due.step).hash(&mut self.digest);
+        self.line(Line::Step(due.at, due.step.clone()));
+        Some(due.step)
+    }
+
+    /// What the node's clock shows.
+    pub(crate) fn wall(&self) -> UnixMillis {
+        EPOCH.plus(self.now).minus(self.clock_behind)
+    }
+
+    pub(crate) fn step_clock_back(&mut self, by: Duration) {
+        self.clock_behind += by;
+    }
+
+    pub(crate) fn seen(&mut self, situation: Situation) {
+        self.report.seen(situation);
+    }
+
+    /// Writes something into the trace.
+    pub(crate) fn note(&mut self, text: String) {
+        self.line(Line::Note(self.now, text));
+    }
+
+    pub(crate) fn violate(&mut self, rule: Rule, detail: String) {
+        self.violations.push(Violation {
+            at: self.now,
+            rule,
+            detail,
+        });
+    }
+
+    /// What tells two runs apart: a hash of all steps and their times.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest.finish()
+    }
+
+    /// The last steps, oldest first.
+    pub(crate) fn trace(&self) -> Vec<String> {
+        let show = |at: &Duration| format!("{:>10.6} s", at.as_secs_f64());
+        let lines = self.trace.iter().map(|line| match line {
+            Line::Step(at, step) => format!("{}  {step:?}", show(at)),
+            Line::Note(at, text) => format!("{}      {text}", show(at)),
+        });
+        lines.collect()
+    }
+
+    fn line(&mut self, line: Line) {
+        if self.trace.len() >= TRACE_LINES {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(line);
+    }
+}

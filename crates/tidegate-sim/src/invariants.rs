@@ -1,0 +1,557 @@
+//! What must hold, looked at after every step from outside: through the reader, as any service
+//! would see the log, and through the answers as they leave the node.
+
+mod history;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use tidegate_core::log::engine::LogReader;
+use tidegate_core::log::entry::{Entry, EventEntry, Fault, FaultCause, Fingerprint, System};
+use tidegate_core::log::frame::Frame;
+use tidegate_core::receive::intake::Answer;
+use tidegate_types::id::EventId;
+use tidegate_types::name::kind_matches;
+use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::time::UnixMillis;
+
+use crate::context::Context;
+use crate::item::{Offered, fingerprint_of};
+use crate::node::trim::{PASSED, PASSED_NAME, PASSED_OLDEST};
+use crate::node::views::Content;
+use crate::report::{Rule, Situation};
+use crate::scenario::SUBSCRIPTIONS;
+use crate::subscriber::Page;
+use history::{History, Standing, What};
+
+/// Bytes of frames read in one step.
+const READ_BYTES: usize = 256 << 10;
+
+/// The one who looks.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    history: History,
+    /// The oldest frame that is kept.
+    first: FrameNumber,
+    /// Contents that were offered under each identity, and by whom.
+    offered: BTreeMap<EventId, (usize, BTreeSet<Fingerprint>)>,
+    /// Before which frame identities of a flow are forgotten.
+    flow_horizons: BTreeMap<usize, FrameNumber>,
+    /// Before which frame all identities are: what the last checkpoint says.
+    checkpoint: FrameNumber,
+    /// Contents that were acknowledged.
+    acknowledged: BTreeSet<(EventId, Fingerprint)>,
+    readers: Vec<ReaderTruth>,
+}
+
+/// What is known of one subscription.
+#[derive(Clone, Copy, Debug, Default)]
+struct ReaderTruth {
+    /// Everything up to here was delivered.
+    covered: Option<Place>,
+    /// Everything up to here was acknowledged by the subscriber itself.
+    read: Option<Place>,
+    /// The node's cursor when it was looked at last.
+    cursor: Option<Place>,
+    /// The log said that it passes the subscription up to this frame, and when.
+    passed: Option<(FrameNumber, UnixMillis)>,
+}
+
+impl ReaderTruth {
+    /// Whether the log said that it passed what stands at `place`.
+    fn is_passed(&self, place: Place) -> bool {
+        self.passed.is_some_and(|(oldest, _)| place.frame < oldest)
+    }
+}
+
+impl Audit {
+    pub(crate) fn new() -> Self {
+        Self {
+            history: History::default(),
+            first: FrameNumber(1),
+            offered: BTreeMap::new(),
+            flow_horizons: BTreeMap::new(),
+            checkpoint: FrameNumber(0),
+            acknowledged: BTreeSet::new(),
+            readers: vec![ReaderTruth::default(); SUBSCRIPTIONS.len()],
+        }
+    }
+
+    /// Events that stood in the log.
+    pub(crate) fn events(&self) -> u64 {
+        self.history.events()
+    }
+
+    /// Something reaches the node.
+    pub(crate) fn offered(&mut self, offered: &Offered, horizon: FrameNumber) {
+        let entry = self.offered.entry(offered.id);
+        let (_, contents) = entry.or_insert_with(|| (offered.sender, BTreeSet::new()));
+        contents.insert(offered.fingerprint);
+        let flow = self.flow_horizons.entry(offered.sender).or_default();
+        *flow = horizon.max(*flow);
+    }
+
+    /// Takes in what readers can see now.
+    pub(crate) fn follow(
+        &mut self,
+        cx: &mut Context,
+        reader: &dyn LogReader,
+        cursors: &BTreeMap<String, Place>,
+    ) {
+        let bounds = reader.bounds();
+        while self.history.head() < bounds.head.frame && cx.violations.is_empty() {
+            match reader.read(self.history.head().next(), READ_BYTES) {
+                Ok(frames) if !frames.is_empty() => {
+                    for frame in &frames {
+                        self.absorb(cx, reader, frame);
+                    }
+                }
+                Ok(_) => cx.violate(Rule::Chain, "frames before the head are missing".to_owned()),
+                Err(error) => cx.violate(Rule::Chain, error.to_string()),
+            }
+        }
+        if bounds.first > self.first {
+            self.first = bounds.first;
+            self.trimmed(cx);
+        }
+        self.cursors(cx, cursors);
+    }
+
+    fn absorb(&mut self, cx: &mut Context, reader: &dyn LogReader, frame: &Frame) {
+        if let Err(problem) = self.history.take(frame) {
+            return cx.violate(Rule::Chain, problem);
+        }
+        let entries = match reader.entries(frame) {
+            Ok(entries) => entries,
+            Err(error) => return cx.violate(Rule::Chain, error.to_string()),
+        };
+        for (index, entry) in entries {
+            let incarnation = frame.header().incarnation;
+            let place = Place {
+                incarnation,
+                frame: frame.number(),
+                index,
+            };
+            match entry {
+                Entry::Event(event) => self.event(cx, place, &event),
+                Entry::Fault(fault) => self.fault(cx, place, &fault),
+                Entry::Cursor(cursor) => {
+                    if let Some(reader) = self.reader(&cursor.subscription) {
+                        reader.read = reader.read.max(Some(cursor.place));
+                    }
+                }
+                Entry::Checkpoint(checkpoint) => {
+                    self.checkpoint = self.checkpoint.max(checkpoint.oldest);
+                }
+                Entry::System(system) => self.system(&system),
+                Entry::Chunk(_) | Entry::Joined(_) | Entry::Unknown { .. } => {}
+            }
+        }
+    }
+
+    fn event(&mut self, cx: &mut Context, place: Place, entry: &EventEntry) {
+        let id = entry.event.id;
+        let Some((sender, contents)) = self.offered.get(&id) else {
+            return cx.violate(
+                Rule::Genuine,
+                format!("{id} at {place:?} was never offered"),
+            );
+        };
+        if fingerprint_of(&entry.event) != entry.fingerprint
+            || !contents.contains(&entry.fingerprint)
+        {
+            let detail = format!("{id} at {place:?} has content that was never offered");
+            return cx.violate(Rule::Genuine, detail);
+        }
+        let flow = self.flow_horizons.get(sender).copied().unwrap_or_default();
+        if let Some(earlier) = self.history.latest(&id) {
+            if earlier.frame >= self.checkpoint.max(flow) {
+                let detail = format!("{id} stands at {earlier:?} and again at {place:?}");
+                return cx.violate(Rule::Once, detail);
+            }
+            cx.seen(Situation::TakenAgain);
+        }
+        let kind = &entry.event.kind;
+        let bits = SUBSCRIPTIONS.iter().enumerate();
+        let subscriptions = bits
+            .filter(|(_, subscription)| kind_matches(subscription.on, kind))
+            .fold(0, |bits, (at, _)| bits | 1 << at);
+        let what = What::Event { subscriptions };
+        self.history.put(
+            place,
+            Standing {
+                id,
+                fingerprint: entry.fingerprint,
+                what,
+            },
+        );
+    }
+
+    fn fault(&mut self, cx: &mut Context, place: Place, fault: &Fault) {
+        let of = fault
+            .event
+            .as_ref()
+            .map_or(fault.id, |entry| entry.event.id);
+        let standing = Standing {
+            id: fault.id,
+            fingerprint: fault.fingerprint,
+            what: What::Fault {
+                cause: fault.cause,
+                of,
+            },
+        };
+        let contents = self.offered.get(&of).map(|(_, contents)| contents);
+        if !contents.is_some_and(|contents| contents.contains(&fault.fingerprint)) {
+            let detail = format!("fault {} at {place:?} was never offered", fault.id);
+            return cx.violate(Rule::Genuine, detail);
+        }
+        let earlier = self.history.latest(&fault.id);
+        if fault.carried {
+            let first = earlier.and_then(|earlier| self.history.at(earlier));
+            if first != Some(&standing) {
+                let detail = format!("fault {} was carried and stood nowhere", fault.id);
+                return cx.violate(Rule::Genuine, detail);
+            }
+        } else if let Some(earlier) = earlier {
+            let detail = format!("fault {} stands at {earlier:?} and {place:?}", fault.id);
+            return cx.violate(Rule::Once, detail);
+        }
+        self.history.put(place, standing);
+    }
+
+    fn system(&mut self, system: &System) {
+        if system.kind != PASSED {
+            return;
+        }
+        let tag = |name| {
+            let mut tags = system.tags.iter();
+            tags.find(|(tag, _)| tag == name)
+                .map(|(_, value)| value.clone())
+        };
+        let oldest = tag(PASSED_OLDEST)
+            .and_then(|oldest| oldest.parse().ok())
+            .map(FrameNumber);
+        if let (Some(name), Some(oldest)) = (tag(PASSED_NAME), oldest)
+            && let Some(reader) = self.reader(&name)
+        {
+            reader.passed = reader.passed.max(Some((oldest, system.time)));
+        }
+    }
+
+    fn reader(&mut self, name: &str) -> Option<&mut ReaderTruth> {
+        let at = SUBSCRIPTIONS
+            .iter()
+            .position(|subscription| subscription.name == name)?;
+        self.readers.get_mut(at)
+    }
+
+    /// The frames before `self.first` are gone.
+    fn trimmed(&self, cx: &mut Context) {
+        let first = self.first;
+        if self.checkpoint < first {
+            cx.violate(
+                Rule::Trim,
+                format!("frames before {first} went without a checkpoint"),
+            );
+        }
+        if let Some(fault) = self.history.fault_before(first) {
+            cx.violate(
+                Rule::Trim,
+                format!("fault {fault} stood before frame {first} only"),
+            );
+        }
+        for (at, (reader, subscription)) in self.readers.iter().zip(&SUBSCRIPTIONS).enumerate() {
+            let name = subscription.name;
+            let after = reader.read.map_or(Bound::Unbounded, Bound::Excluded);
+            let Some(last) = self.last_before(first) else {
+                continue;
+            };
+            let gone = self.history.between(after, last);
+            for (place, _) in gone.filter(|(_, standing)| standing.matches(at)) {
+                let old_enough = match (subscription.lag_max, reader.passed) {
+                    (Some(lag), Some((_, said))) => {
+                        self.history.time(place.frame).plus(lag) <= said
+                    }
+                    _ => false,
+                };
+                if !old_enough || !reader.is_passed(place) {
+                    let detail =
+                        format!("{name} has not read {place:?}, and frame {first} is the first");
+                    return cx.violate(Rule::Trim, detail);
+                }
+            }
+        }
+    }
+
+    /// The last place before a frame.
+    fn last_before(&self, first: FrameNumber) -> Option<Place> {
+        let any = self.history.last_for(0)?;
+        let frame = FrameNumber(first.0.checked_sub(1)?);
+        Some(Place {
+            incarnation: any.incarnation,
+            frame,
+            index: u32::MAX,
+        })
+    }
+
+    fn cursors(&mut self, cx: &mut Context, cursors: &BTreeMap<String, Place>) {
+        for (reader, subscription) in self.readers.iter_mut().zip(&SUBSCRIPTIONS) {
+            let name = subscription.name;
+            let now = cursors.get(name).copied();
+            if now == reader.cursor {
+                continue;
+            }
+            if now < reader.cursor {
+                let detail = format!(
+                    "that of {name} goes from {:?} back to {now:?}",
+                    reader.cursor
+                );
+                return cx.violate(Rule::Cursor, detail);
+            }
+            if now > reader.covered && now.is_some_and(|now| !reader.is_passed(now)) {
+                let detail = format!(
+                    "that of {name} is {now:?}, delivered is {:?}",
+                    reader.covered
+                );
+                return cx.violate(Rule::Cursor, detail);
+            }
+            reader.cursor = now;
+        }
+    }
+
+    /// An answer other than a refusal leaves the node.
+    pub(crate) fn answered(&mut self, cx: &mut Context, offered: &Offered, answer: &Answer) {
+        let (id, place, again) = match answer {
+            Answer::Kept { id, place } => (*id, *place, false),
+            Answer::Repeat { id, place } => (*id, *place, true),
+            Answer::SetAside {
+                fault,
+                place,
+                repeat,
+            } => (*fault, *place, *repeat),
+            Answer::Noted | Answer::Refused(_) => {
+                return cx.violate(
+                    Rule::Acknowledged,
+                    format!("an event was answered {answer:?}"),
+                );
+            }
+        };
+        let Some(standing) = self.history.at(place).filter(|standing| standing.id == id) else {
+            return cx.violate(
+                Rule::Acknowledged,
+                format!("{answer:?}, where it does not stand"),
+            );
+        };
+        if standing.fingerprint != offered.fingerprint {
+            let detail = format!("{answer:?} for other content under that identity");
+            return cx.violate(Rule::Reused, detail);
+        }
+        if self.history.latest(&id) != Some(place) {
+            let latest = self.history.latest(&id);
+            return cx.violate(
+                Rule::Repeat,
+                format!("{answer:?}, but it stands at {latest:?}"),
+            );
+        }
+        let set_aside = matches!(answer, Answer::SetAside { .. });
+        let fits = match standing.what {
+            What::Event { .. } => !set_aside && !offered.broken && id == offered.id,
+            What::Fault {
+                cause: FaultCause::IdReused,
+                of,
+            } => {
+                let other = self
+                    .history
+                    .other_content(&offered.id, &offered.fingerprint);
+                set_aside && !offered.broken && of == offered.id && other
+            }
+            What::Fault { .. } => set_aside && offered.broken && id == offered.id,
+        };
+        if !fits {
+            let detail = format!("{answer:?} for {offered:?}, where {standing:?} stands");
+            return cx.violate(Rule::Acknowledged, detail);
+        }
+        if matches!(
+            standing.what,
+            What::Fault {
+                cause: FaultCause::IdReused,
+                ..
+            }
+        ) {
+            cx.seen(Situation::IdReused);
+        }
+        if set_aside && again {
+            cx.seen(Situation::FaultRepeated);
+        }
+        cx.report.acknowledged += 1;
+        let first = self.acknowledged.insert((offered.id, offered.fingerprint));
+        if first && again {
+            cx.seen(Situation::RepeatOfUnanswered);
+        }
+    }
+
+    /// A subscriber got a page; whether it had some of it before.
+    pub(crate) fn delivered(
+        &mut self,
+        cx: &mut Context,
+        index: usize,
+        after: Option<Place>,
+        page: &Page,
+    ) -> bool {
+        let (Some(reader), Some(to)) = (self.readers.get_mut(index), page.scanned_to) else {
+            return false;
+        };
+        if after > reader.covered && after.is_some_and(|after| !reader.is_passed(after)) {
+            let detail = format!(
+                "reader {index} is after {after:?}, delivered is {:?}",
+                reader.covered
+            );
+            cx.violate(Rule::Delivery, detail);
+        }
+        let (incarnation, frame) = (to.incarnation, self.first);
+        let begin = Bound::Included(Place {
+            incarnation,
+            frame,
+            index: 0,
+        });
+        let due = self
+            .history
+            .between(after.map_or(begin, Bound::Excluded), to);
+        let due = due
+            .filter(|(_, standing)| standing.matches(index))
+            .map(|(place, _)| place);
+        if !due.eq(page.found.iter().copied()) {
+            let detail = format!(
+                "reader {index} after {after:?} up to {to:?} got {:?}",
+                page.found
+            );
+            cx.violate(Rule::Delivery, detail);
+        }
+        let again = page
+            .found
+            .first()
+            .is_some_and(|first| Some(*first) <= reader.covered);
+        reader.covered = reader.covered.max(Some(to));
+        again
+    }
+
+    /// The node has opened its log after a crash.
+    pub(crate) fn restarted(
+        &mut self,
+        cx: &mut Context,
+        reader: &dyn LogReader,
+        views: Option<&Content>,
+    ) {
+        let bounds = reader.bounds();
+        let seen = self.history.head();
+        if bounds.head.frame < seen {
+            let detail = format!(
+                "frame {seen} was seen, the log ends at {}",
+                bounds.head.frame
+            );
+            return cx.violate(Rule::Durable, detail);
+        }
+        if bounds.head.frame > seen {
+            cx.seen(Situation::UnansweredKept);
+        }
+        // A removal that was not synced may be undone.
+        self.first = self.first.min(bounds.first);
+        self.each_frame(cx, reader, |_, _| None);
+        let mut rebuilt = Content::begin(&bounds);
+        match rebuilt.catch_up(reader) {
+            Ok(_) if views == Some(&rebuilt) => {}
+            Ok(_) => cx.violate(Rule::Views, difference(views, &rebuilt)),
+            Err(error) => cx.violate(Rule::Views, error.to_string()),
+        }
+    }
+
+    /// Reads all that is kept, compares it with what was seen, and asks more of each frame.
+    fn each_frame(
+        &self,
+        cx: &mut Context,
+        reader: &dyn LogReader,
+        mut problem: impl FnMut(&Self, &Frame) -> Option<String>,
+    ) {
+        let mut next = reader.bounds().first;
+        loop {
+            let frames = match reader.read(next, READ_BYTES) {
+                Ok(frames) => frames,
+                Err(error) => return cx.violate(Rule::Durable, error.to_string()),
+            };
+            for frame in &frames {
+                if frame.number() != next || !self.history.agrees(frame) {
+                    let detail = format!("frame {next} is not the one that was seen");
+                    return cx.violate(Rule::Durable, detail);
+                }
+                if let Some(problem) = problem(self, frame) {
+                    return cx.violate(Rule::Acknowledged, problem);
+                }
+                next = frame.number().next();
+            }
+            if frames.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// A subscription that has not acknowledged everything it gets.
+    pub(crate) fn unread(&self, cursors: Option<&BTreeMap<String, Place>>) -> Option<&'static str> {
+        let behind = |(at, name): &(usize, &'static str)| {
+            let cursor = cursors.and_then(|cursors| cursors.get(*name)).copied();
+            self.history.last_for(*at) > cursor
+        };
+        let names = SUBSCRIPTIONS.iter().map(|subscription| subscription.name);
+        names.enumerate().find(behind).map(|(_, name)| name)
+    }
+
+    /// A last look: every entry that is kept is what was seen, and everything that was acknowledged
+    /// and is not past the horizon stands there.
+    pub(crate) fn finish(&self, cx: &mut Context, reader: &dyn LogReader) {
+        self.each_frame(cx, reader, |audit, frame| {
+            let entries = match reader.entries(frame) {
+                Ok(entries) => entries,
+                Err(error) => return Some(error.to_string()),
+            };
+            entries.into_iter().find_map(|(index, entry)| {
+                let incarnation = frame.header().incarnation;
+                let place = Place {
+                    incarnation,
+                    frame: frame.number(),
+                    index,
+                };
+                let (id, fingerprint) = match &entry {
+                    Entry::Event(entry) => (entry.event.id, fingerprint_of(&entry.event)),
+                    Entry::Fault(fault) => (fault.id, fault.fingerprint),
+                    _ => return None,
+                };
+                let seen = audit.history.at(place);
+                let same =
+                    seen.is_some_and(|seen| (seen.id, seen.fingerprint) == (id, fingerprint));
+                (!same).then(|| format!("{place:?} holds {id}, which is not what was seen"))
+            })
+        });
+    }
+}
+
+fn difference(kept: Option<&Content>, rebuilt: &Content) -> String {
+    let Some(kept) = kept else {
+        return "they are not open".to_owned();
+    };
+    let only = |a: &Content, b: &Content| {
+        let mut ids = a.known.iter();
+        ids.find(|(id, known)| b.known.get(id) != Some(known))
+            .map(|(id, known)| (*id, known.place))
+    };
+    format!(
+        "kept {:?} and rebuilt {:?} applied; an identity in kept only {:?}, in rebuilt only {:?}; \
+         faults {} and {}; cursors {:?} and {:?}",
+        (kept.applied, kept.pruned),
+        (rebuilt.applied, rebuilt.pruned),
+        only(kept, rebuilt),
+        only(rebuilt, kept),
+        kept.faults.len(),
+        rebuilt.faults.len(),
+        kept.cursors,
+        rebuilt.cursors
+    )
+}

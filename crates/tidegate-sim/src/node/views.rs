@@ -1,0 +1,196 @@
+//! A model of the local views: they commit their position with their changes, are never synced,
+//! lose their own tail at a crash, and can be thrown away.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tidegate_core::log::engine::{Bounds, LogReader, ReadError};
+use tidegate_core::receive::ledger::{Known, Ledger, LedgerError};
+use tidegate_core::view::{Change, FaultSummary, changes_of};
+use tidegate_types::id::EventId;
+use tidegate_types::position::{FrameNumber, Incarnation, Place};
+
+use crate::random::Random;
+use crate::scenario::Sabotage;
+
+/// Commits that a crash may take back.
+const TAIL_MAX: usize = 32;
+
+/// Bytes of frames read in one step while catching up.
+const CATCH_UP_BYTES: usize = 256 << 10;
+
+/// A synced frame and what it changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) frame: FrameNumber,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// What the views hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) incarnation: Incarnation,
+    /// The last frame that was applied.
+    pub(crate) applied: FrameNumber,
+    /// The first frame whose identities are kept.
+    pub(crate) pruned: FrameNumber,
+    pub(crate) known: BTreeMap<EventId, Known>,
+    pub(crate) faults: BTreeMap<EventId, FaultSummary>,
+    pub(crate) cursors: BTreeMap<String, Place>,
+}
+
+impl Content {
+    pub(crate) const fn begin(bounds: &Bounds) -> Self {
+        Self {
+            incarnation: bounds.incarnation,
+            applied: FrameNumber(bounds.first.0.saturating_sub(1)),
+            pruned: bounds.first,
+            known: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+        }
+    }
+
+    fn apply(&mut self, written: &Written) {
+        for change in &written.changes {
+            match change {
+                Change::Identity { id, known } => {
+                    self.known.insert(*id, *known);
+                }
+                Change::Fault(fault) => {
+                    self.faults.insert(fault.id, fault.clone());
+                }
+                Change::Cursor {
+                    subscription,
+                    place,
+                } => {
+                    let cursor = self.cursors.entry(subscription.clone()).or_insert(*place);
+                    *cursor = (*cursor).max(*place);
+                }
+                Change::Trim { oldest } => {
+                    self.known.retain(|_, known| known.place.frame >= *oldest);
+                    self.pruned = self.pruned.max(*oldest);
+                }
+            }
+        }
+        self.applied = written.frame;
+    }
+
+    /// Applies what the log has beyond this.
+    pub(crate) fn catch_up(&mut self, reader: &dyn LogReader) -> Result<u64, ReadError> {
+        let mut count = 0;
+        loop {
+            let frames = reader.read(self.applied.next(), CATCH_UP_BYTES)?;
+            if frames.is_empty() {
+                return Ok(count);
+            }
+            for frame in &frames {
+                let mut changes = Vec::new();
+                for (index, entry) in reader.entries(frame)? {
+                    let incarnation = frame.header().incarnation;
+                    let place = Place {
+                        incarnation,
+                        frame: frame.number(),
+                        index,
+                    };
+                    changes.extend(changes_of(&entry, place));
+                }
+                self.apply(&Written {
+                    frame: frame.number(),
+                    changes,
+                });
+                count += 1;
+            }
+        }
+    }
+
+    fn fits(&self, bounds: &Bounds) -> bool {
+        self.incarnation == bounds.incarnation
+            && self.applied <= bounds.head.frame
+            && self.applied.next() >= bounds.first
+            && self.pruned >= bounds.first
+    }
+}
+
+/// The views of one node.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    live: Option<Content>,
+    /// What a crash leaves at least.
+    kept: Option<Content>,
+    /// Commits since then.
+    tail: VecDeque<Written>,
+}
+
+/// How the views stood at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Started {
+    Rebuilt,
+    CaughtUp(u64),
+}
+
+impl Views {
+    pub(crate) const fn content(&self) -> Option<&Content> {
+        self.live.as_ref()
+    }
+
+    /// Commits what a frame changes, together with the position.
+    pub(crate) fn commit(&mut self, written: Written) {
+        if let Some(live) = &mut self.live {
+            live.apply(&written);
+        }
+        self.tail.push_back(written);
+        while self.tail.len() > TAIL_MAX
+            && let (Some(kept), Some(oldest)) = (&mut self.kept, self.tail.pop_front())
+        {
+            kept.apply(&oldest);
+        }
+    }
+
+    /// A crash takes back the last commits, as many as chance wants.
+    pub(crate) fn crash(&mut self, random: &mut Random, sabotage: Option<Sabotage>) {
+        let survive = random.index(self.tail.len() + 1);
+        if let Some(kept) = &mut self.kept {
+            for written in self.tail.iter().take(survive) {
+                kept.apply(written);
+            }
+            if sabotage == Some(Sabotage::PositionApart)
+                && let Some(last) = self.tail.back()
+            {
+                kept.applied = last.frame;
+            }
+        }
+        self.tail.clear();
+        self.live = None;
+    }
+
+    /// All is lost.
+    pub(crate) fn lose(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Opens what a crash left, or begins anew, and catches up with the log.
+    pub(crate) fn start(&mut self, reader: &dyn LogReader) -> Result<Started, ReadError> {
+        let bounds = reader.bounds();
+        let fitting = self.kept.take().filter(|kept| kept.fits(&bounds));
+        let rebuilt = fitting.is_none();
+        let mut content = fitting.unwrap_or_else(|| Content::begin(&bounds));
+        let frames = content.catch_up(reader)?;
+        self.kept = Some(content.clone());
+        self.live = Some(content);
+        Ok(if rebuilt {
+            Started::Rebuilt
+        } else {
+            Started::CaughtUp(frames)
+        })
+    }
+}
+
+impl Ledger for Views {
+    fn known(&self, id: &EventId) -> Result<Option<Known>, LedgerError> {
+        let content = self
+            .live
+            .as_ref()
+            .ok_or_else(|| LedgerError("not open".into()))?;
+        Ok(content.known.get(id).copied())
+    }
+}

@@ -1,0 +1,239 @@
+//! What a run did and what it found.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// The outcome of one seed.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Which seed.
+    pub seed: u64,
+    /// What the run did.
+    pub report: Report,
+    /// What did not hold; empty in a good run, which otherwise ends with the first.
+    pub violations: Vec<Violation>,
+    /// The last steps before a violation, oldest first.
+    pub trace: Vec<String>,
+    /// A hash of all steps with their times: equal for two plays of the same scenario and seed by
+    /// the same program.
+    pub digest: u64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}", self.seed)?;
+        for line in &self.trace {
+            writeln!(f, "  {line}")?;
+        }
+        for violation in &self.violations {
+            writeln!(f, "  {violation}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a run did, or several together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Virtual time that passed.
+    pub virtual_time: Duration,
+    /// Steps that were played, each followed by a look at the invariants.
+    pub steps: u64,
+    /// Offers that were answered by a 2xx as events.
+    pub acknowledged: u64,
+    /// Events that stood in the log, each counted once.
+    pub events: u64,
+    /// How often each kind of fault struck.
+    pub faults: BTreeMap<FaultKind, u64>,
+    /// How often each situation was reached.
+    pub situations: BTreeMap<Situation, u64>,
+}
+
+impl Report {
+    pub(crate) fn seen(&mut self, situation: Situation) {
+        *self.situations.entry(situation).or_default() += 1;
+    }
+
+    pub(crate) fn struck(&mut self, fault: FaultKind) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
+    /// Adds another run to this one.
+    pub fn add(&mut self, other: &Self) {
+        self.virtual_time += other.virtual_time;
+        self.steps += other.steps;
+        self.acknowledged += other.acknowledged;
+        self.events += other.events;
+        for (fault, count) in &other.faults {
+            *self.faults.entry(*fault).or_default() += count;
+        }
+        for (situation, count) in &other.situations {
+            *self.situations.entry(*situation).or_default() += count;
+        }
+    }
+}
+
+/// Declares an enum of which all variants are known, with a name for each.
+macro_rules! named {
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$about])* $variant,)* }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $(Self::$variant => $text,)* })
+            }
+        }
+    };
+}
+
+named! {
+    /// What goes wrong.
+    FaultKind {
+        /// The process is killed, between two calls of the disk or in one.
+        Kill = "process killed",
+        /// The machine loses power, likewise; what was not synced is lost or torn.
+        PowerLoss = "power lost",
+        /// The disk takes no new file for a while.
+        DiskFull = "disk full",
+        /// A sync fails, and what it should have kept is partly lost.
+        SyncFails = "sync fails",
+        /// A write fails half-way.
+        WriteFails = "write fails",
+        /// A file cannot be made.
+        CreateFails = "creation fails",
+        /// Syncs take up to a second for a while.
+        SlowSync = "slow sync",
+        /// The node's clock steps back.
+        ClockBack = "clock steps back",
+        /// The views are lost with the process.
+        ViewsLost = "views lost",
+        /// The views apply nothing for a while.
+        ViewsStall = "views stall",
+        /// A subscriber reads nothing for a while.
+        SubscriberStalls = "subscriber stalls",
+        /// Many requests and answers are lost for a while.
+        Partition = "messages lost",
+    }
+}
+
+named! {
+    /// What a run must have come across, for its passing to mean something.
+    Situation {
+        /// The end of the log was torn, and recovery cut it.
+        TornTailCut = "torn tail cut",
+        /// A frame that was never acknowledged survived a crash.
+        UnansweredKept = "unanswered frame kept",
+        /// A segment lacked its footer at the start.
+        FooterRepaired = "footer repaired",
+        /// A file whose creation had been cut short was removed.
+        UnfinishedRemoved = "unfinished file removed",
+        /// A crash came while the node was starting.
+        StartInterrupted = "start interrupted",
+        /// The disk failed while the node was starting, and it started later.
+        StartFailed = "start failed",
+        /// A write or sync failed, and the frame's callers were refused.
+        WriteRefused = "frame refused after a failure",
+        /// The log went on in another segment after a failure.
+        WentOn = "log went on after a failure",
+        /// No room on the disk, and callers were refused.
+        DiskFullRefused = "refused for a full disk",
+        /// The log's own limit was reached, and callers were refused.
+        LogFullRefused = "refused for a full log",
+        /// Too much was waiting, and callers were refused.
+        OverloadRefused = "refused for overload",
+        /// The ledger was so far behind that nothing was taken.
+        HeldByLedger = "held by the ledger",
+        /// An entry larger than a frame was kept.
+        LargeKept = "large entry kept",
+        /// A series of chunks broke off.
+        SeriesBroken = "chunk series broken off",
+        /// A repeat stood in the same frame as its first copy.
+        RepeatInBatch = "repeat in the batch",
+        /// A repeat came before the ledger had its first copy.
+        RepeatInWindow = "repeat in the window",
+        /// A repeat was told by the ledger.
+        RepeatInLedger = "repeat in the ledger",
+        /// A repeat of what was refused or never answered found its first copy in the log.
+        RepeatOfUnanswered = "repeat of an unanswered one",
+        /// An identity came with other content.
+        IdReused = "id reused",
+        /// The same fault came again.
+        FaultRepeated = "fault repeated",
+        /// An identity was forgotten at its horizon, and taken again.
+        TakenAgain = "taken again past the horizon",
+        /// Unread events held the log.
+        TrimHeld = "trim held",
+        /// Old segments were removed.
+        TrimDone = "trim done",
+        /// Open faults were carried forward out of old segments.
+        FaultsCarried = "faults carried",
+        /// The log passed a subscription that was too far behind, and said so.
+        SubscriptionPassed = "subscription passed",
+        /// The views lost their tail at a crash and caught up.
+        ViewsCaughtUp = "views caught up",
+        /// The views did not fit the log, or were gone, and were rebuilt.
+        ViewsRebuilt = "views rebuilt",
+        /// A subscriber lost its place, and got events again.
+        Redelivered = "redelivered after a crash",
+        /// A cursor came that was behind the one that is kept.
+        CursorOvertaken = "cursor overtaken",
+    }
+}
+
+named! {
+    /// What must hold.
+    Rule {
+        /// What was acknowledged stands in the log at that place with that content.
+        Acknowledged = "acknowledged is in the log",
+        /// What a reader once saw is there after any crash.
+        Durable = "what was seen stays",
+        /// Frames are numbered without gaps, chained by hash, and their times never decrease.
+        Chain = "the chain is whole",
+        /// What stands in the log was offered so.
+        Genuine = "nothing stands there that was not offered",
+        /// An identity stands once, within the ledger's horizon.
+        Once = "an identity stands once",
+        /// A repeat is answered with the identity and the place of the first copy.
+        Repeat = "a repeat names the first copy",
+        /// An identity with other content becomes a fault.
+        Reused = "a reused identity is a fault",
+        /// Subscribers see every event that matches, in the order of the log.
+        Delivery = "subscribers see all in order",
+        /// A cursor never goes back, nor past what was delivered.
+        Cursor = "cursors go forward, and not past what was delivered",
+        /// Nothing unread and no open fault is removed without a word.
+        Trim = "trim takes nothing unfinished",
+        /// Views rebuilt from the log equal those that were kept.
+        Views = "rebuilt views equal kept ones",
+        /// The log opens after any crash, undamaged.
+        Opens = "the log opens",
+        /// When nothing goes wrong any more, everything comes to rest.
+        Liveness = "everything comes to rest",
+    }
+}
+
+/// Something that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When, in virtual time.
+    pub at: Duration,
+    /// What.
+    pub rule: Rule,
+    /// Where and how.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, rule, detail } = self;
+        write!(f, "at {:.6} s: broken: {rule}: {detail}", at.as_secs_f64())
+    }
+}

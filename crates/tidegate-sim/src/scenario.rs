@@ -1,0 +1,188 @@
+//! What is played: how long, how much, how bad, and what is broken on purpose.
+
+use std::time::Duration;
+
+use tidegate_core::log::embedded::OpenOptions;
+use tidegate_core::log::engine::TrimPolicy;
+use tidegate_core::receive::intake::IntakeLimits;
+
+use crate::random::Random;
+
+/// One world to play. The same scenario and seed give the same run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Virtual time in which external systems send and faults strike.
+    pub duration: Duration,
+    /// Virtual time after it in which everything must come to rest: all that was sent is
+    /// acknowledged, all that was acknowledged is read.
+    pub settle_max: Duration,
+    /// External systems, each with a flow of its own.
+    pub senders: usize,
+    /// Mean time between two requests of one external system.
+    pub send_every: Duration,
+    /// Mean time between two faults.
+    pub fault_every: Duration,
+    /// What is broken on purpose.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Scenario {
+    /// External systems that send to one node, and subscribers that read what it kept.
+    #[must_use]
+    pub const fn receive() -> Self {
+        Self {
+            duration: Duration::from_secs(30),
+            settle_max: Duration::from_secs(60),
+            senders: 3,
+            send_every: Duration::from_millis(200),
+            fault_every: Duration::from_millis(1500),
+            sabotage: None,
+        }
+    }
+
+    /// The same with a defect, which a run of a few hundred seeds must notice.
+    #[must_use]
+    pub const fn sabotaged(mut self, sabotage: Sabotage) -> Self {
+        self.sabotage = Some(sabotage);
+        self
+    }
+}
+
+/// A defect made on purpose, to see that it is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sabotage {
+    /// The answers go out while the sync is still on its way.
+    AcknowledgeBeforeSync,
+    /// No sync does anything.
+    SkipSync,
+    /// Identities leave the window as soon as they are written, before the ledger has them.
+    WindowForgotten,
+    /// The ledger commits its position without the changes it stands for.
+    PositionApart,
+    /// Old segments go whether everything in them was read or not.
+    TrimIgnoresLowWater,
+    /// A series of chunks that broke off is taken for the whole entry.
+    BrokenSeriesBelieved,
+    /// Recovery does not check what stands behind a tear.
+    TornTailBelieved,
+    /// A repeat is answered while its first copy is still being written.
+    RepeatNotWaiting,
+    /// An identity with other content is taken for a repeat.
+    ContentIgnored,
+    /// A checkpoint leaves the open faults of removed segments behind.
+    FaultsLeftBehind,
+}
+
+impl Sabotage {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::AcknowledgeBeforeSync,
+        Self::SkipSync,
+        Self::WindowForgotten,
+        Self::PositionApart,
+        Self::TrimIgnoresLowWater,
+        Self::BrokenSeriesBelieved,
+        Self::TornTailBelieved,
+        Self::RepeatNotWaiting,
+        Self::ContentIgnored,
+        Self::FaultsLeftBehind,
+    ];
+
+    /// Its name on a command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AcknowledgeBeforeSync => "acknowledge-before-sync",
+            Self::SkipSync => "skip-sync",
+            Self::WindowForgotten => "window-forgotten",
+            Self::PositionApart => "position-apart",
+            Self::TrimIgnoresLowWater => "trim-ignores-low-water",
+            Self::BrokenSeriesBelieved => "broken-series-believed",
+            Self::TornTailBelieved => "torn-tail-believed",
+            Self::RepeatNotWaiting => "repeat-not-waiting",
+            Self::ContentIgnored => "content-ignored",
+            Self::FaultsLeftBehind => "faults-left-behind",
+        }
+    }
+}
+
+/// The region whose node it is.
+pub(crate) const ORIGIN: &str = "us-east-1";
+
+/// A subscription, and what of it the seed does not change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) name: &'static str,
+    /// Types of events it gets.
+    pub(crate) on: &'static str,
+    /// Past this age its unread events do not hold the log.
+    pub(crate) lag_max: Option<Duration>,
+}
+
+/// Two that hold the log until they have read it, and one that it may pass.
+pub(crate) const SUBSCRIPTIONS: [Subscription; 3] = [
+    Subscription {
+        name: "audit",
+        on: "*",
+        lag_max: None,
+    },
+    Subscription {
+        name: "fulfilment",
+        on: "order.*",
+        lag_max: None,
+    },
+    Subscription {
+        name: "ledger",
+        on: "payment.*",
+        lag_max: Some(Duration::from_secs(6)),
+    },
+];
+
+/// How one seed's node is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) segment_bytes: u64,
+    /// Bytes of the log past which no event is taken.
+    pub(crate) size_max: u64,
+    pub(crate) policy: TrimPolicy,
+    pub(crate) limits: IntakeLimits,
+    /// Entries larger than a frame that each external system sends.
+    pub(crate) large_per_sender: u32,
+}
+
+impl Settings {
+    pub(crate) fn drawn(random: &mut Random) -> Self {
+        // Large entries need room for segments of their own, and so much is slow to play.
+        let large_per_sender = u32::from(random.chance(350));
+        let segment_bytes = 4 * 1024 << random.below(4);
+        let size_max = if large_per_sender > 0 {
+            12 << 20
+        } else {
+            48 * segment_bytes
+        };
+        Self {
+            segment_bytes,
+            size_max,
+            policy: TrimPolicy {
+                keep: Duration::from_secs(4 + random.below(12)),
+                size_max: size_max / 2,
+            },
+            limits: IntakeLimits {
+                queue_bytes_max: 96 * 1024,
+                queue_offers_max: 24,
+                window_max: 48,
+            },
+            large_per_sender,
+        }
+    }
+
+    /// How the log is opened. Its own limit lies above [`Settings::size_max`] by all that may be
+    /// waiting when that is reached, so that a checkpoint is always possible.
+    pub(crate) fn options(&self) -> OpenOptions {
+        OpenOptions {
+            segment_bytes: self.segment_bytes,
+            size_max: self.size_max + 4 * self.segment_bytes + (8 << 20),
+            ..OpenOptions::new(ORIGIN)
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The world: time, the queue of steps, and who does what in each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidegate_core::log::engine::ReadError;
+use tidegate_core::receive::intake::{Answer, Content};
+use tidegate_types::position::{FrameNumber, Place};
+
+use crate::context::{Context, Request, Step};
+use crate::disk::SimDisk;
+use crate::faults::Doom;
+use crate::invariants::Audit;
+use crate::item::Offered;
+use crate::node::{Answers, Node, Ticket, started};
+use crate::report::{Outcome, Rule, Situation};
+use crate::scenario::{SUBSCRIPTIONS, Scenario, Settings};
+use crate::sender::Sender;
+use crate::subscriber::{Subscriber, read_page};
+
+/// Steps of one run at most: far more than any takes, so that a world that spins ends.
+const STEPS_MAX: u64 = 200_000;
+
+/// How often it is asked whether everything has come to rest.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
+
+/// Mean time between two pages of a subscriber.
+const READ_EVERY: Duration = Duration::from_millis(150);
+
+/// The flow whose identities are remembered for a limited time, and how long.
+const FORGETFUL: (usize, Duration) = (1, Duration::from_secs(5));
+
+/// Everything there is. See the module's documentation.
+pub(crate) struct World {
+    pub(crate) scenario: Scenario,
+    pub(crate) cx: Context,
+    pub(crate) node: Node,
+    pub(crate) senders: Vec<Sender>,
+    pub(crate) subscribers: Vec<Subscriber>,
+    pub(crate) audit: Audit,
+    /// Requests at the node, with what they offered.
+    pub(crate) requests: BTreeMap<Request, Offered>,
+    pub(crate) lossy_until: Duration,
+    /// How the machine will go down.
+    pub(crate) doom: Option<Doom>,
+    /// Nothing goes wrong any more.
+    pub(crate) healed: bool,
+    done: bool,
+}
+
+/// Plays the scenario from a seed, to its end or to the first violation.
+#[must_use]
+pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
+    let mut world = World::new(scenario.clone(), seed);
+    world.play();
+    world.outcome(seed)
+}
+
+impl World {
+    fn new(scenario: Scenario, seed: u64) -> Self {
+        let mut cx = Context::new(seed);
+        let settings = Settings::drawn(&mut cx.random);
+        let disk = SimDisk::new(cx.random.next(), scenario.sabotage);
+        let large = settings.large_per_sender;
+        let senders = (0..scenario.senders).map(|index| Sender::new(index, large));
+        Self {
+            senders: senders.collect(),
+            subscribers: SUBSCRIPTIONS.iter().copied().map(Subscriber::new).collect(),
+            node: Node::new(disk, settings, scenario.sabotage),
+            audit: Audit::new(),
+            requests: BTreeMap::new(),
+            lossy_until: Duration::ZERO,
+            doom: None,
+            healed: false,
+            done: false,
+            scenario,
+            cx,
+        }
+    }
+
+    fn play(&mut self) {
+        self.restart();
+        for sender in 0..self.senders.len() {
+            let wait = self.cx.random.around(self.scenario.send_every);
+            self.cx.after(wait, Step::Send { sender });
+        }
+        for subscriber in 0..self.subscribers.len() {
+            self.cx.after(READ_EVERY, Step::Read { subscriber });
+        }
+        self.cx.after(self.scenario.fault_every, Step::Fault);
+        self.cx.after(self.scenario.duration, Step::Heal);
+        while !self.done
+            && self.cx.violations.is_empty()
+            && let Some(step) = self.cx.next()
+        {
+            self.perform(step);
+            if self.node.disk.stopped() {
+                self.crash();
+            }
+            if let Some(up) = &self.node.up {
+                self.audit
+                    .follow(&mut self.cx, &*up.reader, up.intake.cursors());
+            }
+            if self.cx.report.steps >= STEPS_MAX {
+                self.cx
+                    .violate(Rule::Liveness, "the world spins".to_owned());
+            }
+        }
+    }
+
+    fn outcome(mut self, seed: u64) -> Outcome {
+        self.cx.report.virtual_time = self.cx.now;
+        self.cx.report.events = self.audit.events();
+        let broken = !self.cx.violations.is_empty();
+        Outcome {
+            seed,
+            trace: if broken { self.cx.trace() } else { Vec::new() },
+            digest: self.cx.digest(),
+            report: self.cx.report,
+            violations: self.cx.violations,
+        }
+    }
+
+    fn perform(&mut self, step: Step) {
+        let lossy = self.cx.now < self.lossy_until;
+        let cx = &mut self.cx;
+        match step {
+            Step::Send { .. } | Step::Retry { .. } | Step::Reply { .. } | Step::Expire { .. } => {
+                self.send(&step, lossy);
+            }
+            Step::Arrive { request } => self.arrive(request),
+            Step::Write { life } if life == self.node.life => self.node.write(cx),
+            Step::Settle { life } if life == self.node.life => {
+                let answers = self.node.settle(cx);
+                self.answer(answers);
+            }
+            Step::Apply { life } if life == self.node.life => {
+                let answers = self.node.apply(cx);
+                self.answer(answers);
+            }
+            Step::Look { life } if life == self.node.life => {
+                let answers = self.node.look(cx);
+                self.answer(answers);
+            }
+            Step::Write { .. } | Step::Settle { .. } | Step::Apply { .. } | Step::Look { .. } => {}
+            Step::Read { subscriber } => self.read(subscriber),
+            Step::Acknowledge { subscriber, place } => self.acknowledge(subscriber, place),
+            Step::Fault if !self.healed => self.fault(),
+            Step::Doom { life } if life == self.node.life && self.doom.is_some() => self.crash(),
+            Step::Fault | Step::Doom { .. } => {}
+            Step::DiskFreed => self.node.disk.limit(None),
+            Step::Restart => self.restart(),
+            Step::Heal => self.heal(),
+            Step::Check => self.check(),
+        }
+    }
+
+    fn send(&mut self, step: &Step, lossy: bool) {
+        let cx = &mut self.cx;
+        let (Step::Send { sender }
+        | Step::Retry { sender, .. }
+        | Step::Reply {
+            request: Request { sender, .. },
+            ..
+        }
+        | Step::Expire {
+            request: Request { sender, .. },
+        }) = *step
+        else {
+            return;
+        };
+        let Some(actor) = self.senders.get_mut(sender) else {
+            return;
+        };
+        match *step {
+            Step::Send { .. } if !self.healed => {
+                actor.send(cx, lossy);
+                let wait = cx.random.around(self.scenario.send_every);
+                cx.after(wait, Step::Send { sender });
+            }
+            Step::Retry { item, .. } => actor.retry(cx, item, lossy),
+            Step::Reply { request, accepted } => actor.reply(cx, request, accepted),
+            Step::Expire { request } => actor.expire(cx, request),
+            _ => {}
+        }
+    }
+
+    fn arrive(&mut self, request: Request) {
+        let (Some(up), Some(sender)) = (&self.node.up, self.senders.get(request.sender)) else {
+            return;
+        };
+        let mut horizon = FrameNumber(0);
+        if request.sender == FORGETFUL.0 {
+            let since = self.cx.wall().minus(FORGETFUL.1);
+            horizon = up.reader.frame_at_time(since).unwrap_or_default();
+        }
+        let (offered, content) = sender.flow.offer(self.cx.wall(), &request.item, horizon);
+        let large = matches!(&content, Content::Event { entry, .. } if !entry.fits_frame());
+        if large && !self.healed {
+            self.break_series();
+        }
+        self.audit.offered(&offered, horizon);
+        self.requests.insert(request, offered);
+        let answers = self
+            .node
+            .offer(&mut self.cx, Ticket::Request(request), content);
+        self.answer(answers);
+    }
+
+    /// Answers leave the node.
+    fn answer(&mut self, answers: Answers) {
+        // What is answered must be seen by readers by now.
+        if let Some(up) = &self.node.up
+            && !self.node.disk.stopped()
+        {
+            self.audit
+                .follow(&mut self.cx, &*up.reader, up.intake.cursors());
+        }
+        for (ticket, answer) in answers {
+            let Ticket::Request(request) = ticket else {
+                continue;
+            };
+            let Some(offered) = self.requests.remove(&request) else {
+                continue;
+            };
+            let accepted = !matches!(answer, Answer::Refused(_));
+            if accepted && !self.node.disk.stopped() {
+                self.audit.answered(&mut self.cx, &offered, &answer);
+            }
+            let lossy = self.cx.now < self.lossy_until;
+            if !self.cx.random.chance(if lossy { 500 } else { 10 }) {
+                let delay = self.cx.random.around(Duration::from_millis(6));
+                self.cx.after(delay, Step::Reply { request, accepted });
+            }
+        }
+    }
+
+    /// A subscriber asks for a page, and deals with it or dies over it.
+    fn read(&mut self, index: usize) {
+        let wait = self.cx.random.around(READ_EVERY);
+        self.cx.after(wait, Step::Read { subscriber: index });
+        let (Some(up), Some(subscriber)) = (&self.node.up, self.subscribers.get_mut(index)) else {
+            return;
+        };
+        if self.cx.now < subscriber.stalled_until {
+            return;
+        }
+        let name = subscriber.subscription.name;
+        let cursor = up.intake.cursors().get(name).copied();
+        if subscriber.lost {
+            subscriber.at = cursor;
+            subscriber.lost = false;
+        }
+        let limit = 1 + self.cx.random.index(30);
+        let page = match read_page(
+            &*up.reader,
+            subscriber.at,
+            subscriber.subscription.on,
+            limit,
+        ) {
+            Ok(page) => page,
+            // The log has passed it and said so; it goes on with what there is.
+            Err(ReadError::Trimmed { .. }) => {
+                subscriber.at = None;
+                return;
+            }
+            Err(error) => {
+                return self
+                    .cx
+                    .violate(Rule::Delivery, format!("{name} cannot read: {error}"));
+            }
+        };
+        if self
+            .audit
+            .delivered(&mut self.cx, index, subscriber.at, &page)
+        {
+            self.cx.seen(Situation::Redelivered);
+        }
+        if !self.healed && self.cx.random.chance(60) {
+            self.cx.note(format!(
+                "{name} crashes over a page of {} events",
+                page.found.len()
+            ));
+            subscriber.lost = true;
+            return;
+        }
+        let moved = page.scanned_to != cursor;
+        subscriber.at = page.scanned_to;
+        if let Some(place) = page.scanned_to.filter(|_| moved) {
+            let delay = self.cx.random.around(Duration::from_millis(100));
+            self.cx.after(
+                delay,
+                Step::Acknowledge {
+                    subscriber: index,
+                    place,
+                },
+            );
+        }
+    }
+
+    fn acknowledge(&mut self, index: usize, place: Place) {
+        let Some(subscriber) = self.subscribers.get(index) else {
+            return;
+        };
+        let subscription = subscriber.subscription.name.to_owned();
+        let cursor = self
+            .node
+            .cursors()
+            .and_then(|cursors| cursors.get(&subscription));
+        if cursor.is_some_and(|cursor| *cursor > place) {
+            self.cx.seen(Situation::CursorOvertaken);
+        }
+        let content = Content::Cursor {
+            subscription,
+            place,
+        };
+        let ticket = Ticket::Cursor { subscriber: index };
+        let answers = self.node.offer(&mut self.cx, ticket, content);
+        self.answer(answers);
+    }
+
+    /// The node has started: the log must hold what it held.
+    pub(crate) fn started(&mut self) {
+        if let Some(up) = &self.node.up {
+            self.audit
+                .restarted(&mut self.cx, &*up.reader, self.node.views.content());
+            self.audit
+                .follow(&mut self.cx, &*up.reader, up.intake.cursors());
+        }
+        let (ticket, content) = started(&self.cx);
+        let answers = self.node.offer(&mut self.cx, ticket, content);
+        self.answer(answers);
+    }
+
+    fn heal(&mut self) {
+        self.healed = true;
+        self.doom = None;
+        self.node
+            .disk
+            .set_faults(tidegate_core::log::memdisk::Faults::default());
+        self.node.disk.limit(None);
+        self.node.slow_until = Duration::ZERO;
+        self.node.views_stall_until = Duration::ZERO;
+        self.lossy_until = Duration::ZERO;
+        for subscriber in &mut self.subscribers {
+            subscriber.stalled_until = Duration::ZERO;
+        }
+        self.cx.after(CHECK_EVERY, Step::Check);
+    }
+
+    /// Has everything come to rest? Then a last loss of power, and a last look at all there is.
+    fn check(&mut self) {
+        let pending: usize = self.senders.iter().map(Sender::pending).sum();
+        let unread = self.audit.unread(self.node.cursors());
+        if pending == 0 && unread.is_none() && self.node.is_quiet() {
+            self.doom = Some(Doom::Power);
+            self.crash();
+            self.restart();
+            self.done = true;
+            if let Some(up) = &self.node.up {
+                self.audit.finish(&mut self.cx, &*up.reader);
+            }
+            return;
+        }
+        if self.cx.now > self.scenario.duration + self.scenario.settle_max {
+            let detail = format!("{pending} items are not acknowledged; unread: {unread:?}");
+            return self.cx.violate(Rule::Liveness, detail);
+        }
+        self.cx.after(CHECK_EVERY, Step::Check);
+    }
+}
