@@ -1,5 +1,6 @@
 //! The thread that owns the log: it takes offers, appends frames and answers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use tidegate_core::log::engine::{AppendError, Engine, Head, LogStatus};
 use tidegate_core::log::entry::{Entry, System};
 use tidegate_core::receive::batch::{Batch, ToAppend};
 use tidegate_core::receive::intake::{Answer, Content, Intake, Offer, Refusal};
+use tidegate_core::view::Change;
+use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 use tokio::sync::watch;
 
@@ -39,6 +42,8 @@ pub(crate) struct Appender {
     pub(crate) trimmer: Trimmer,
     pub(crate) status: Arc<ArcSwap<LogStatus>>,
     pub(crate) stats: Arc<HubStats>,
+    /// Where readers find how far they are.
+    pub(crate) cursors: Arc<ArcSwap<BTreeMap<String, Place>>>,
     /// Bytes of the log past which no event or fault is taken. The engine's own limit lies a little
     /// higher, so that a checkpoint, and with it a trim, is possible on a full log.
     pub(crate) size_max: u64,
@@ -131,6 +136,9 @@ impl Appender {
                 self.stats.appended(batch.entries(), begun.elapsed());
                 let (synced, changes) = self.intake.synced(batch, head.frame);
                 answers.extend(synced);
+                if changes.iter().any(|it| matches!(it, Change::Cursor { .. })) {
+                    self.cursors.store(Arc::new(self.intake.cursors().clone()));
+                }
                 self.head.send_replace(head);
                 // The applier only goes when this thread has gone.
                 let sent = self.written.send(Written {

@@ -1,5 +1,6 @@
 //! The front door of one region's hub.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use tidegate_core::log::engine::{Engine, Head, LogReader, LogStatus};
 use tidegate_core::log::entry::Entry;
 use tidegate_core::log::recovery::{OpenError, RecoveryReport};
 use tidegate_core::receive::intake::{Answer, Content, Intake, Offer, Refusal};
-use tidegate_types::position::FrameNumber;
+use tidegate_types::position::{FrameNumber, Place};
 use tokio::sync::{oneshot, watch};
 
 use crate::appender::{Appender, Look, system};
@@ -37,6 +38,7 @@ pub struct Hub {
     head: watch::Receiver<Head>,
     status: Arc<ArcSwap<LogStatus>>,
     retention: Arc<ArcSwap<Retention>>,
+    cursors: Arc<ArcSwap<BTreeMap<String, Place>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -137,7 +139,8 @@ impl Hub {
             path: settings.data.join("views"),
             source,
         };
-        let cursors = views.cursors().map_err(views_error)?;
+        let read_to = views.cursors().map_err(views_error)?;
+        let cursors = Arc::new(ArcSwap::from_pointee(read_to.clone()));
         stats
             .faults_open
             .store(views.faults_open().map_err(views_error)?, Ordering::Relaxed);
@@ -145,7 +148,7 @@ impl Hub {
         stats.applied.store(end.frame.0, Ordering::Relaxed);
         let appender = Appender {
             engine,
-            intake: Intake::new(settings.limits, (end.incarnation, end.frame), cursors),
+            intake: Intake::new(settings.limits, (end.incarnation, end.frame), read_to),
             inbox: Arc::clone(&inbox),
             views: Arc::clone(&views),
             written: written_tx,
@@ -158,6 +161,7 @@ impl Hub {
             ),
             status: Arc::clone(&status),
             stats: Arc::clone(&stats),
+            cursors: Arc::clone(&cursors),
             size_max: settings.size_max,
             look: Look::default(),
         };
@@ -189,6 +193,7 @@ impl Hub {
             head,
             status,
             retention,
+            cursors,
             threads: Mutex::new(threads),
         })
     }
@@ -236,6 +241,13 @@ impl Hub {
     #[must_use]
     pub fn views(&self) -> &Views {
         &self.views
+    }
+
+    /// How far each subscription has read. Unlike the views it is never behind: whoever was told
+    /// that its acknowledgement is kept finds it here.
+    #[must_use]
+    pub fn cursors(&self) -> Arc<BTreeMap<String, Place>> {
+        self.cursors.load_full()
     }
 
     /// The last frame, and a way to wait for the next.
