@@ -127,7 +127,7 @@ impl Gateway {
             unverified: Sampler::default(),
             draining: watch::Sender::new(false),
             in_flight: AtomicUsize::new(0),
-            long_polls: AtomicUsize::new(0),
+            readers: AtomicUsize::new(0),
         });
         let workers = Workers::start(parallelism()).map_err(StartError::Workers)?;
         let server = listener.serve_on(Arc::clone(&public), &workers);

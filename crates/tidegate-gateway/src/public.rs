@@ -33,7 +33,8 @@ pub(crate) struct Public {
     /// Whether the node is going down: then everybody is sent away at once.
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) in_flight: AtomicUsize,
-    pub(crate) long_polls: AtomicUsize,
+    /// Requests that read a subscription.
+    pub(crate) readers: AtomicUsize,
 }
 
 impl fmt::Debug for Public {

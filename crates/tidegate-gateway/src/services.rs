@@ -4,7 +4,7 @@ mod publish;
 mod subscribe;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use crate::answer::problem;
@@ -22,8 +22,7 @@ pub(crate) async fn call(
     parts: &Parts,
     body: Incoming,
 ) -> Response<ReplyBody> {
-    let token = parts.headers.get(header::AUTHORIZATION);
-    let token = token.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let token = bearer(&parts.headers);
     let Some(service) = token.and_then(|token| generation.service_of(token)) else {
         public.metrics.unknown_service.inc();
         let mut response = problem(
@@ -52,7 +51,7 @@ pub(crate) async fn call(
             subscribe::acknowledge(public, service, name, body).await
         }
         (["subscriptions", name, "cursor"], &Method::GET) => {
-            subscribe::position(public, service, name).await
+            subscribe::position(public, service, name)
         }
         (["subscriptions", _, "cursor"], _) => method(&[Method::GET, Method::PUT]),
         _ => problem(
@@ -61,6 +60,20 @@ pub(crate) async fn call(
             "services use /v1/events and /v1/subscriptions/NAME",
         ),
     }
+}
+
+/// The token of `authorization: Bearer TOKEN`, the scheme in any case (RFC 9110, section 11.4). Of two
+/// such fields none counts: a proxy before us may have believed the other one.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let (field, None) = (fields.next()?.as_bytes(), fields.next()) else {
+        return None;
+    };
+    let space = field.iter().position(|byte| *byte == b' ')?;
+    let (scheme, token) = field.split_at(space);
+    scheme
+        .eq_ignore_ascii_case(b"bearer")
+        .then(|| token.trim_ascii())
 }
 
 fn method(allowed: &[Method]) -> Response<ReplyBody> {

@@ -135,7 +135,7 @@ fn log_gauges(to: &mut Samples<'_>, hub: &Hub) -> fmt::Result {
 )]
 fn subscription_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
     let generation = public.generation.load();
-    let cursors = public.hub.views().cursors().unwrap_or_default();
+    let cursors = public.hub.cursors();
     let head = public.hub.head().borrow().frame.0;
     let mut lags = Vec::new();
     for service in &generation.config.services {

@@ -3,27 +3,27 @@
 //! A reader gets a page and the cursor behind it, deals with the events, and acknowledges the
 //! cursor. What was not acknowledged comes again: at least once, in the order of the log.
 
+mod reader;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
-use tidegate_core::log::engine::ReadError;
 use tidegate_core::log::entry::Entry;
-use tidegate_core::receive::intake::{Answer, Content};
-use tidegate_hub::hub::Hub;
-use tidegate_hub::query::{Page, PageLimits, QueryError};
-use tidegate_types::name::kind_matches;
+use tidegate_core::receive::intake::{Answer, Content, Refusal};
+use tidegate_hub::query::{Page, QueryError};
 use tidegate_types::position::{Place, Position};
-use tidegate_wire::cloudevents::{CloudEvent, encode_batch, encode_structured};
+use tidegate_wire::cloudevents::{CloudEvent, encode_batch};
 use tidegate_wire::form;
 use tokio::time::Instant;
 
 use crate::answer::{self, problem};
-use crate::generation::{ServiceDoor, SubscriptionDoor};
+use crate::generation::ServiceDoor;
 use crate::http::{ReplyBody, read_body};
 use crate::public::{Counted, Public};
+use reader::{Reader, source};
 
 /// Events of a page unless the reader says otherwise.
 const LIMIT_DEFAULT: usize = 100;
@@ -31,21 +31,11 @@ const LIMIT_DEFAULT: usize = 100;
 /// Events of a page at most.
 const LIMIT_MAX: usize = 1000;
 
-/// Bytes of a page at most, but for a single event that is larger.
-const PAGE_BYTES: usize = 4 << 20;
-
-/// Bytes of the log that one request looks through at most: about a tenth of a second of work.
-const SCAN_BYTES: u64 = 64 << 20;
-
 /// Longest wait of a long poll. Common balancers cut a silent connection at 60 s.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Readers that wait at once. Each costs a connection and a look at each new frame.
-const LONG_POLLS_MAX: usize = 256;
-
-/// Frames without a match after which the cursor is moved past them, so that a subscription to rare
-/// events does not hold the log.
-const IDLE_FRAMES: u64 = 1024;
+/// Readers at once, those that wait included. Each costs a connection and a look at each new frame.
+const READERS_MAX: usize = 256;
 
 /// Bytes of an acknowledgement at most.
 const CURSOR_BYTES_MAX: usize = 1024;
@@ -75,103 +65,52 @@ pub(super) async fn read(
         Ok(asked) => asked,
         Err(text) => return problem(StatusCode::BAD_REQUEST, "invalid-parameter", &text),
     };
-    let Some(_counted) = Counted::take(&public.long_polls, LONG_POLLS_MAX) else {
+    if asked.after.is_some_and(|after| is_foreign(public, after)) {
+        return answer::refused(Refusal::UnknownCursor);
+    }
+    // Readers that wait never use up the requests that senders need.
+    let half = public.generation.load().config.limits.in_flight_max / 2;
+    let readers_max = READERS_MAX.min(half.max(1));
+    let Some(_counted) = Counted::take(&public.readers, readers_max) else {
         return answer::overload();
     };
+    match wait_for_page(public, Reader::new(public, service, slot, &asked), &asked).await {
+        Ok(page) => reply(public, &page),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Whether a place is past the end of the log or in another life of it.
+fn is_foreign(public: &Public, place: Place) -> bool {
+    let head = *public.hub.head().borrow();
+    place.incarnation != head.incarnation || place.frame > head.frame
+}
+
+/// A page with something on it, or what there is when the time is over.
+async fn wait_for_page(
+    public: &Public,
+    mut reader: Reader,
+    asked: &Asked,
+) -> Result<Page, QueryError> {
     let deadline = Instant::now() + asked.wait;
     let mut head = public.hub.head();
     let mut draining = public.draining.subscribe();
+    let mut closed = false;
     loop {
         head.mark_unchanged();
-        let page = match next_page(public, service, slot, &asked).await {
-            Ok(page) => page,
-            Err(error) => return failed(&error),
-        };
-        let over = Instant::now() >= deadline || *draining.borrow_and_update();
-        let waits = page.found.is_empty() && page.at_end && !over;
-        if !waits {
-            skip_idle(public, service, slot, &page).await;
-            return reply(public, &page);
+        let page = reader.next_page(asked.limit).await?;
+        let over = closed || Instant::now() >= deadline || *draining.borrow_and_update();
+        if over || !page.found.is_empty() || !page.at_end {
+            reader.pass(&page).await;
+            return Ok(page);
         }
         // Whatever ends the wait, the next turn answers with what there is.
         tokio::select! {
-            _ = head.changed() => {}
+            changed = head.changed() => closed = changed.is_err(),
             _ = draining.changed() => {}
             () = tokio::time::sleep_until(deadline) => {}
         }
     }
-}
-
-async fn next_page(
-    public: &Public,
-    service: &Arc<ServiceDoor>,
-    slot: usize,
-    asked: &Asked,
-) -> Result<Page, QueryError> {
-    let (hub, service) = (Arc::clone(&public.hub), Arc::clone(service));
-    let (limit, after) = (asked.limit, asked.after);
-    let subsystem = public.generation.load().config.subsystem.clone();
-    let scan = tokio::task::spawn_blocking(move || {
-        let Some(subscription) = service.subscriptions.get(slot) else {
-            return Ok(Page {
-                found: Vec::new(),
-                scanned_to: after,
-                at_end: true,
-            });
-        };
-        let after = match after {
-            Some(after) => Some(after),
-            None => acknowledged(&hub, &subscription.cursor)?,
-        };
-        let limits = PageLimits {
-            entries: limit,
-            entry_bytes: PAGE_BYTES,
-            scan_bytes: SCAN_BYTES,
-        };
-        let wanted = |entry: &Entry| subscription.wants(entry, &subsystem);
-        match hub.scan(after, limits, wanted) {
-            // Its retention has passed it; a system event says so. It goes on with what there is.
-            Err(QueryError::Log(ReadError::Trimmed { .. })) => hub.scan(None, limits, wanted),
-            other => other,
-        }
-    });
-    scan.await.unwrap_or_else(|_| {
-        Ok(Page {
-            found: Vec::new(),
-            scanned_to: None,
-            at_end: true,
-        })
-    })
-}
-
-fn acknowledged(hub: &Hub, cursor: &str) -> Result<Option<Place>, QueryError> {
-    Ok(hub.views().cursors()?.get(cursor).copied())
-}
-
-impl SubscriptionDoor {
-    fn wants(&self, entry: &Entry, subsystem: &str) -> bool {
-        let Entry::Event(entry) = entry else {
-            return false;
-        };
-        let event = &entry.event;
-        if !self
-            .on
-            .iter()
-            .any(|pattern| kind_matches(pattern, &event.kind))
-        {
-            return false;
-        }
-        let Some(filter) = &self.filter else {
-            return true;
-        };
-        let json = encode_structured(&CloudEvent::of(event, &source(subsystem, &event.flow)));
-        // An event the filter cannot judge is given rather than withheld.
-        filter.matches(&json).unwrap_or(true)
-    }
-}
-
-fn source(subsystem: &str, flow: &str) -> String {
-    format!("/{subsystem}/{flow}")
 }
 
 fn reply(public: &Public, page: &Page) -> Response<ReplyBody> {
@@ -199,29 +138,6 @@ fn reply(public: &Public, page: &Page) -> Response<ReplyBody> {
 
 fn cursor_value(public: &Public, place: Place) -> Option<HeaderValue> {
     HeaderValue::try_from(place.of(public.hub.origin()).to_string()).ok()
-}
-
-/// Moves the cursor past a long stretch that holds nothing for the subscription.
-async fn skip_idle(public: &Public, service: &ServiceDoor, slot: usize, page: &Page) {
-    let (Some(place), Some(subscription)) = (page.scanned_to, service.subscriptions.get(slot))
-    else {
-        return;
-    };
-    if !page.found.is_empty() {
-        return;
-    }
-    let at = public.hub.views().cursors().ok();
-    let at = at.and_then(|cursors| cursors.get(&subscription.cursor).copied());
-    let at = at.map_or(0, |place| place.frame.0);
-    if place.frame.0.saturating_sub(at) >= IDLE_FRAMES {
-        let subscription = subscription.cursor.clone();
-        // With the next empty page.
-        let cursor = Content::Cursor {
-            subscription,
-            place,
-        };
-        let _tried_again_if_refused = public.hub.offer(cursor).await;
-    }
 }
 
 /// Moves the cursor: everything up to it has been dealt with.
@@ -260,27 +176,16 @@ pub(super) async fn acknowledge(
 }
 
 /// Where the cursor stands.
-pub(super) async fn position(
-    public: &Public,
-    service: &ServiceDoor,
-    name: &str,
-) -> Response<ReplyBody> {
+pub(super) fn position(public: &Public, service: &ServiceDoor, name: &str) -> Response<ReplyBody> {
     let Some(subscription) =
         slot_of(service, name).and_then(|slot| service.subscriptions.get(slot))
     else {
         return unknown(name);
     };
-    let (hub, cursor) = (Arc::clone(&public.hub), subscription.cursor.clone());
-    let found = tokio::task::spawn_blocking(move || acknowledged(&hub, &cursor)).await;
-    match found {
-        Ok(Ok(place)) => {
-            let cursor = place.map(|place| place.of(public.hub.origin()).to_string());
-            let body = serde_json::json!({ "cursor": cursor }).to_string();
-            answer::reply(StatusCode::OK, JSON, body)
-        }
-        Ok(Err(error)) => failed(&error),
-        Err(_) => answer::overload(),
-    }
+    let place = public.hub.cursors().get(&subscription.cursor).copied();
+    let cursor = place.map(|place| place.of(public.hub.origin()).to_string());
+    let body = serde_json::json!({ "cursor": cursor }).to_string();
+    answer::reply(StatusCode::OK, JSON, body)
 }
 
 fn read_cursor(public: &Public, body: &[u8]) -> Option<Place> {

@@ -12,5 +12,7 @@ mod identity;
 mod limits;
 mod originals;
 mod overload;
+mod publish;
 mod schemes;
 mod site;
+mod subscribe;

@@ -223,7 +223,7 @@ impl Site {
 
 fn text(folder: &Path, rest: &str) -> String {
     let data = folder.join("data");
-    let log = if rest.contains("\nlog:") {
+    let log = if rest.contains("log:") {
         ""
     } else {
         "log: { segment: 1MiB }\n"
