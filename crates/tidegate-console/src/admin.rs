@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -10,10 +11,11 @@ use tidegate_hub::hub::Hub;
 use tidegate_types::position::{Place, Position};
 use tidegate_types::time::UnixMillis;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::interval;
 
 use crate::api;
 use crate::guard::guard;
-use crate::limits::{QUESTIONS_MAX, WAITERS_MAX};
+use crate::limits::{QUESTIONS_MAX, SETTLE_LOOKS, SETTLE_STEP, WAITERS_MAX};
 use crate::node::Node;
 use crate::problem::{Code, Refusal};
 
@@ -110,6 +112,21 @@ impl Admin {
         let answer = tokio::task::spawn_blocking(move || question(&hub)).await;
         drop(turn);
         answer.unwrap_or_else(|panicked| Err(Refusal::internal(&panicked)))
+    }
+
+    /// Waits until the views have applied what is in the log by now, so that whoever was just
+    /// acknowledged finds what it sent. They are milliseconds behind; where they are further, the
+    /// question is answered with what they have.
+    pub(crate) async fn settle(&self) {
+        let head = self.hub.head().borrow().frame;
+        let applied = || self.hub.stats().applied.load(Ordering::Relaxed);
+        let mut looks = interval(SETTLE_STEP);
+        for _ in 0..SETTLE_LOOKS {
+            if applied() >= head.0 {
+                return;
+            }
+            looks.tick().await;
+        }
     }
 
     /// Leave to wait for what comes.

@@ -38,3 +38,9 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Parts of an event stream that wait for a slow reader.
 pub const STREAM_PARTS_MAX: usize = 16;
+
+/// How often a question looks whether the views have caught up.
+pub const SETTLE_STEP: Duration = Duration::from_millis(5);
+
+/// How many times at most: a second in all.
+pub const SETTLE_LOOKS: usize = 200;

@@ -16,51 +16,52 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Heading of the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// The configuration.
     #[arg(
         long,
-        global = true,
+        global = true, help_heading = EVERYWHERE,
         value_name = "FILE",
         default_value = "tidegate.yaml"
     )]
     pub(crate) config: PathBuf,
     /// Which region of the configuration this is; not needed if it has one.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME")]
     pub(crate) region: Option<String>,
     /// Print JSON for programs: one document, or one per line where there are many.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     /// When to use colours.
     #[arg(
         long,
-        global = true,
+        global = true, help_heading = EVERYWHERE,
         value_enum,
         value_name = "WHEN",
         default_value = "auto"
     )]
     pub(crate) color: Colour,
     /// Address of the node's admin API; by default as the configuration says.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
     pub(crate) admin: Option<String>,
     /// Environment variable with the token of the admin API; by default as the configuration says.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME")]
     pub(crate) token_env: Option<String>,
     /// PEM file of the authorities whose certificates are believed.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 }
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Colour {
-    /// On a terminal, unless NO_COLOR is set.
+    // On a terminal, unless NO_COLOR is set. A comment for readers here: the words tell users enough.
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 

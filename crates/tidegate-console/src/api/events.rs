@@ -143,6 +143,7 @@ pub(super) async fn one(
     Path(text): Path<String>,
 ) -> Result<Json<EventView>, Refusal> {
     let id = params::id("id", &text)?;
+    admin.settle().await;
     let view = admin
         .ask(move |hub| {
             let Some(found) = hub.find(&id)? else {

@@ -62,6 +62,7 @@ pub(super) async fn list(
                 .as_deref()
                 .is_none_or(|cause| cause == fault.cause.name())
     };
+    admin.settle().await;
     let page = admin
         .ask(move |hub| page(hub, after, limit, wanted))
         .await?;
@@ -147,6 +148,7 @@ pub(super) async fn one(
     Path(text): Path<String>,
 ) -> Result<Json<FaultView>, Refusal> {
     let id = params::id("id", &text)?;
+    admin.settle().await;
     let view = admin
         .ask(move |hub| match find(hub, &id)? {
             Some((found, fault)) => Ok(FaultView::of(hub.origin(), &found, &fault)),

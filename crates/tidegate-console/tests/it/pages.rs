@@ -97,7 +97,6 @@ async fn conditions_hold_together() {
 async fn one_event_has_its_original() {
     let world = World::open();
     let id = world.keep("apple", "order.created", "").await;
-    world.views_caught_up().await;
     let (status, event) = world.get(&format!("/api/v1/events/{id}")).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(event["data"]["name"], "apple");

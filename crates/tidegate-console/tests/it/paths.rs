@@ -182,9 +182,12 @@ async fn the_status_counts_what_is_there() {
     world
         .set_aside("f", tidegate_core::log::entry::FaultCause::Mapping)
         .await;
+    // A list of faults waits for the views; the status tells how they are, without waiting.
+    assert_eq!(world.get("/api/v1/faults").await.1["open"], 1);
     let (status, view) = world.get("/api/v1/status").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(view["node"]["subsystem"], "orders");
     assert_eq!(view["log"]["last_frame"], 2);
     assert_eq!(view["views"]["behind_frames"], 0);
+    assert_eq!(view["faults_open"], 1);
 }

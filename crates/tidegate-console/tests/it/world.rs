@@ -165,20 +165,7 @@ impl World {
         };
         let answer = self.hub.offer(Content::Fault(Box::new(fault))).await;
         assert!(matches!(answer, Answer::SetAside { repeat: false, .. }));
-        self.views_caught_up().await;
         id.to_string()
-    }
-
-    /// Waits until the views have applied everything.
-    pub(crate) async fn views_caught_up(&self) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-        while self.hub.views().applied().unwrap() < self.hub.head().borrow().frame {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "the views do not catch up"
-            );
-            tokio::task::yield_now().await;
-        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {

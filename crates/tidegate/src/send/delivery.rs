@@ -137,7 +137,7 @@ impl Postman {
 
 /// The headers and the body of a letter; a sample where it has none.
 fn content(letter: &Letter, id: &str) -> (HeaderMap, Bytes) {
-    let (mut headers, sample) = sample::of(&letter.flow, id, now());
+    let (mut headers, sample) = sample::of(&letter.flow, id);
     if let Some(event) = letter
         .file
         .as_deref()

@@ -3,17 +3,22 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 use tidegate_config::config::{Flow, Format};
-use tidegate_types::time::UnixMillis;
+use tidegate_types::id::{EventId, FlowNamespace};
 
 /// The header with the event of a GitHub webhook.
 pub(super) const GITHUB_EVENT: HeaderName = HeaderName::from_static("x-github-event");
 
-/// Headers and body of a sample for `flow`, whose id is `id`.
+/// When everything in a sample happened: fixed, so that the same id has the same content and is a
+/// repeat. 2026-01-01T00:00:00Z, in text and in seconds.
+const HAPPENED: &str = "2026-01-01T00:00:00Z";
+const HAPPENED_SECONDS: u64 = 1_767_225_600;
+
+/// Headers and body of a sample for `flow`, whose id is `id`. The same id gives the same sample.
 ///
 /// The fields follow what the senders document: GitHub "Webhook events and payloads", Stripe "The
 /// Event object", Shopify "Webhooks: headers", Slack "Events API", Standard Webhooks "Payload
 /// structure", CloudEvents 1.0.2 "JSON event format".
-pub(super) fn of(flow: &Flow, id: &str, now: UnixMillis) -> (HeaderMap, Vec<u8>) {
+pub(super) fn of(flow: &Flow, id: &str) -> (HeaderMap, Vec<u8>) {
     let mut headers = HeaderMap::new();
     headers.insert(
         header::CONTENT_TYPE,
@@ -31,7 +36,7 @@ pub(super) fn of(flow: &Flow, id: &str, now: UnixMillis) -> (HeaderMap, Vec<u8>)
     };
     let body = if flow.format == Format::CloudEvents {
         put("content-type", "application/cloudevents+json");
-        cloud_event(id, now)
+        cloud_event(id)
     } else {
         match flow.verify.scheme() {
             "github" => {
@@ -39,27 +44,27 @@ pub(super) fn of(flow: &Flow, id: &str, now: UnixMillis) -> (HeaderMap, Vec<u8>)
                 put("x-github-delivery", id);
                 push()
             }
-            "stripe" => payment(id, now),
+            "stripe" => payment(id),
             "shopify" => {
                 put("x-shopify-topic", "orders/create");
                 put("x-shopify-webhook-id", id);
                 put("x-shopify-shop-domain", "example.myshopify.example");
-                order(now)
+                order(id)
             }
-            "slack" => mention(id, now),
-            _ => generic(id, now),
+            "slack" => mention(id),
+            _ => generic(id),
         }
     };
     (headers, body.to_string().into_bytes())
 }
 
-fn cloud_event(id: &str, now: UnixMillis) -> Value {
+fn cloud_event(id: &str) -> Value {
     json!({
         "specversion": "1.0",
         "id": id,
         "source": "/tidegate/send",
         "type": "com.example.test.sent",
-        "time": now.to_string(),
+        "time": HAPPENED,
         "datacontenttype": "application/json",
         "data": { "message": "hello" },
     })
@@ -74,42 +79,51 @@ fn push() -> Value {
     })
 }
 
-fn payment(id: &str, now: UnixMillis) -> Value {
+fn payment(id: &str) -> Value {
     json!({
         "id": format!("evt_{}", id.replace('-', "")),
         "object": "event",
         "type": "payment_intent.succeeded",
-        "created": now.seconds(),
+        "created": HAPPENED_SECONDS,
         "data": { "object": { "id": "pi_example", "customer": "cus_example", "amount": 1200, "currency": "eur" } },
     })
 }
 
-fn order(now: UnixMillis) -> Value {
+fn order(id: &str) -> Value {
     json!({
-        "id": now.0,
-        "created_at": now.to_string(),
+        "id": number(id),
+        "created_at": HAPPENED,
         "total_price": "12.00",
         "currency": "EUR",
         "customer": { "id": 1, "email": "ada@example.com" },
     })
 }
 
-fn mention(id: &str, now: UnixMillis) -> Value {
+fn mention(id: &str) -> Value {
     json!({
         "type": "event_callback",
         "event_id": format!("Ev{}", id.replace('-', "")),
-        "event_time": now.seconds(),
+        "event_time": HAPPENED_SECONDS,
         "team_id": "T0EXAMPLE",
         "event": { "type": "app_mention", "user": "U0EXAMPLE", "text": "hello", "channel": "C0EXAMPLE" },
     })
 }
 
-fn generic(id: &str, now: UnixMillis) -> Value {
+fn generic(id: &str) -> Value {
     json!({
         "id": id,
         "type": "test.sent",
-        "timestamp": now.to_string(),
+        "timestamp": HAPPENED,
         "customer": "cus_example",
         "data": { "message": "hello" },
     })
+}
+
+/// A number for senders that count: the first six bytes of the identity made of `id`.
+fn number(id: &str) -> u64 {
+    let id = EventId::derive(&FlowNamespace::new("tidegate", "sample"), id);
+    id.as_bytes()
+        .iter()
+        .take(6)
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
