@@ -5,9 +5,10 @@
 
 mod collect;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -38,6 +39,8 @@ pub(crate) struct Metrics {
     unverified: Family<ReasonLabels, Counter>,
     unread: Family<FlowLabels, Counter>,
     seconds: Family<FlowLabels, Histogram, fn() -> Histogram>,
+    /// When the last event of each flow came: no series, but it goes on over reloads as they do.
+    last_events: Mutex<HashMap<FlowLabels, Arc<AtomicU64>>>,
     reloads: Family<ResultLabels, Counter>,
     /// Requests to a path where nothing is received.
     pub(crate) unknown_path: Counter,
@@ -85,7 +88,7 @@ pub(crate) struct FlowMetrics {
     refused: Vec<(&'static str, Counter)>,
     unverified: Vec<(&'static str, Counter)>,
     seconds: Histogram,
-    last_event: AtomicU64,
+    last_event: Arc<AtomicU64>,
 }
 
 /// What a flow has counted since the start.
@@ -123,6 +126,7 @@ impl Metrics {
             unverified: Family::default(),
             unread: Family::default(),
             seconds: Family::new_with_constructor(receive_histogram as fn() -> Histogram),
+            last_events: Mutex::default(),
             reloads: Family::default(),
             unknown_path: Counter::default(),
             unknown_service: Counter::default(),
@@ -226,8 +230,16 @@ impl Metrics {
                 .map(|it| reason(&self.unverified, it))
                 .collect(),
             seconds: self.seconds.get_or_create_owned(&labels),
-            last_event: AtomicU64::new(0),
+            last_event: self.last_event(labels),
         }
+    }
+
+    fn last_event(&self, flow: FlowLabels) -> Arc<AtomicU64> {
+        let mut last_events = self
+            .last_events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(last_events.entry(flow).or_default())
     }
 
     /// Counts a reload.

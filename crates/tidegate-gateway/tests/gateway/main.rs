@@ -8,11 +8,14 @@
 mod call;
 mod cloudevents;
 mod faults;
+mod hostile;
 mod identity;
 mod limits;
 mod originals;
 mod overload;
 mod publish;
+mod reload;
 mod schemes;
 mod site;
 mod subscribe;
+mod tls;

@@ -26,8 +26,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const HEAD: &str = "subsystem: orders
 account: acme-prod
 stage: prd
-listen: { public: 127.0.0.1:0, admin: 127.0.0.1:0 }
 ";
+
+/// Any free port, unless the test says how to listen.
+const LISTEN: &str = "listen: { public: 127.0.0.1:0, admin: 127.0.0.1:0 }\n";
 
 /// Secrets by name: keys in the form their scheme wants for a few names, and for any other name
 /// one that is made of it.
@@ -91,6 +93,13 @@ impl Site {
         Self::open(folder, Arc::new(config))
     }
 
+    /// In a folder with files in it that the configuration names.
+    #[track_caller]
+    pub(crate) fn start_in(folder: TempDir, rest: &str) -> impl Future<Output = Self> {
+        let config = config(&text(folder.path(), rest));
+        Self::open(folder, Arc::new(config))
+    }
+
     async fn open(folder: TempDir, config: Arc<Config>) -> Self {
         let hub = Arc::new(open_hub(&config));
         let gateway = Gateway::start(Arc::clone(&config), folder.path(), Arc::clone(&hub))
@@ -123,10 +132,19 @@ impl Site {
 
     /// Puts other flows and services into force.
     pub(crate) fn reload(&mut self, rest: &str) -> Result<(), ReloadError> {
-        let config = Arc::new(config(&text(self.folder.path(), rest)));
+        let config = Arc::new(self.other(rest));
         self.gateway.reload(&config)?;
         self.config = config;
         Ok(())
+    }
+
+    /// The configuration of this site with other flows and services.
+    pub(crate) fn other(&self, rest: &str) -> Config {
+        config(&text(self.folder.path(), rest))
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn gateway(&self) -> &Gateway {
@@ -223,12 +241,15 @@ impl Site {
 
 fn text(folder: &Path, rest: &str) -> String {
     let data = folder.join("data");
-    let log = if rest.contains("log:") {
-        ""
-    } else {
-        "log: { segment: 1MiB }\n"
+    let unless_given = |key: &str, default: &'static str| {
+        if rest.contains(key) { "" } else { default }
     };
-    format!("{HEAD}data: {}\n{log}{rest}", data.display())
+    format!(
+        "{HEAD}{}data: {}\n{}{rest}",
+        unless_given("listen:", LISTEN),
+        data.display(),
+        unless_given("log:", "log: { segment: 1MiB }\n")
+    )
 }
 
 fn client(gateway: &Gateway) -> Client {
