@@ -17,7 +17,8 @@ use tokio::sync::watch;
 
 use crate::applier::Written;
 use crate::clock::now;
-use crate::inbox::{Inbox, Ticket};
+use crate::inbox::Inbox;
+use crate::post::{Outbox, Ticket};
 use crate::stats::{HubStats, add};
 use crate::trim::Trimmer;
 use crate::views::Views;
@@ -48,6 +49,7 @@ pub(crate) struct Appender {
     /// higher, so that a checkpoint, and with it a trim, is possible on a full log.
     pub(crate) size_max: u64,
     pub(crate) look: Look,
+    pub(crate) outbox: Outbox,
 }
 
 /// What the last look at the log said.
@@ -81,8 +83,9 @@ impl Appender {
             self.look();
             if arrived.closing && (self.intake.is_idle() || self.intake.is_held()) {
                 for (ticket, refused) in self.intake.refuse_all(Refusal::Closing) {
-                    answer(ticket, refused);
+                    self.outbox.put(ticket, refused);
                 }
+                self.outbox.send();
                 return;
             }
         }
@@ -91,10 +94,12 @@ impl Appender {
     fn take(&mut self, offer: Offer<Ticket>) {
         let grows = matches!(offer.content, Content::Event { .. } | Content::Fault(_));
         if self.look.full && grows {
-            return answer(offer.ticket, Answer::Refused(Refusal::Full));
+            return self
+                .outbox
+                .put(offer.ticket, Answer::Refused(Refusal::Full));
         }
         if let Err((ticket, refusal)) = self.intake.offer(offer) {
-            answer(ticket, Answer::Refused(refusal));
+            self.outbox.put(ticket, Answer::Refused(refusal));
         }
     }
 
@@ -120,8 +125,9 @@ impl Appender {
             self.append(batch, &mut answers);
         }
         for (ticket, outcome) in answers {
-            answer(ticket, outcome);
+            self.outbox.put(ticket, outcome);
         }
+        self.outbox.send();
     }
 
     fn append(&mut self, mut batch: Batch<Ticket>, answers: &mut Vec<(Ticket, Answer)>) {
@@ -186,13 +192,6 @@ fn refusal(error: &AppendError) -> Refusal {
         AppendError::TooLarge { .. } => Refusal::TooLarge,
         AppendError::Corrupt(_) => Refusal::Damaged,
         AppendError::Conflict { .. } | AppendError::Failed(_) => Refusal::WriteFailed,
-    }
-}
-
-fn answer(ticket: Ticket, answer: Answer) {
-    if let Some(ticket) = ticket {
-        // A caller that has gone does not need it.
-        drop(ticket.send(answer));
     }
 }
 

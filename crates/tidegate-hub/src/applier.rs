@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tidegate_core::log::engine::LogReader;
@@ -10,6 +10,7 @@ use tidegate_core::view::Change;
 use tidegate_types::position::FrameNumber;
 
 use crate::inbox::Inbox;
+use crate::progress::Progress;
 use crate::stats::{HubStats, add};
 use crate::views::Views;
 
@@ -19,6 +20,12 @@ pub(crate) const APPLY_QUEUE_FRAMES: usize = 4096;
 
 /// Changes applied in one go: enough to make the store's overhead per batch small.
 const CHANGES_PER_BATCH: usize = 8192;
+
+/// After so much silence the views store what they hold in memory.
+const STORE_AFTER: Duration = Duration::from_secs(1);
+
+/// How long it sleeps at most when there is nothing to do at all.
+const IDLE_WAIT: Duration = Duration::from_secs(3600);
 
 /// How long to wait after a failure of the store before trying again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -36,12 +43,26 @@ pub(crate) struct Applier {
     pub(crate) views: Arc<Views>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) stats: Arc<HubStats>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Applier {
     /// Runs until the writer has gone and everything is applied.
     pub(crate) fn run(self, reader: &dyn LogReader, written: &Receiver<Written>) {
-        while let Ok(first) = written.recv() {
+        let mut stored = true;
+        loop {
+            let wait = if stored { IDLE_WAIT } else { STORE_AFTER };
+            let first = match written.recv_timeout(wait) {
+                Ok(first) => first,
+                Err(end) => {
+                    stored = stored || self.store();
+                    match end {
+                        RecvTimeoutError::Timeout => continue,
+                        RecvTimeoutError::Disconnected => return,
+                    }
+                }
+            };
+            stored = false;
             let mut frame = first.frame;
             let mut changes = first.changes;
             while changes.len() < CHANGES_PER_BATCH
@@ -54,6 +75,20 @@ impl Applier {
                 return;
             }
         }
+    }
+
+    /// Stores what the views hold in memory; gives whether that worked. If not, only the next start
+    /// takes longer.
+    fn store(&self) -> bool {
+        let stored = self.views.store();
+        if let Err(error) = &stored {
+            add(&self.stats.view_failures, 1);
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "the local views could not be stored; the next start reads more of the log"
+            );
+        }
+        stored.is_ok()
     }
 
     /// Applies, and tries again until it works: nothing may be left out, and while it fails the
@@ -85,6 +120,7 @@ impl Applier {
         }
         self.stats.applied.store(frame.0, Ordering::Relaxed);
         self.inbox.applied(frame);
+        self.progress.set(frame);
         true
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tidegate_core::log::embedded::{EmbeddedLog, OpenOptions};
@@ -22,6 +23,8 @@ use crate::applier::{APPLY_QUEUE_FRAMES, Applier};
 use crate::clock::now;
 use crate::disk::{DiskError, FsDisk};
 use crate::inbox::Inbox;
+use crate::post::{Outbox, Return};
+use crate::progress::Progress;
 use crate::scrub::{Record, Scrubber};
 use crate::settings::{HubSettings, Retention};
 use crate::stats::HubStats;
@@ -35,6 +38,7 @@ pub struct Hub {
     reader: Arc<dyn LogReader>,
     views: Arc<Views>,
     stats: Arc<HubStats>,
+    progress: Arc<Progress>,
     head: watch::Receiver<Head>,
     status: Arc<ArcSwap<LogStatus>>,
     retention: Arc<ArcSwap<Retention>>,
@@ -145,6 +149,8 @@ impl Hub {
             .faults_open
             .store(views.faults_open().map_err(views_error)?, Ordering::Relaxed);
         let end = engine.head();
+        let progress = Arc::new(Progress::default());
+        progress.set(end.frame);
         stats.applied.store(end.frame.0, Ordering::Relaxed);
         let appender = Appender {
             engine,
@@ -164,11 +170,13 @@ impl Hub {
             cursors: Arc::clone(&cursors),
             size_max: settings.size_max,
             look: Look::default(),
+            outbox: Outbox::default(),
         };
         let applier = Applier {
             views: Arc::clone(&views),
             inbox: Arc::clone(&inbox),
             stats: Arc::clone(&stats),
+            progress: Arc::clone(&progress),
         };
         let scrubber = Scrubber {
             reader: Arc::clone(&reader),
@@ -190,6 +198,7 @@ impl Hub {
             reader,
             views,
             stats,
+            progress,
             head,
             status,
             retention,
@@ -220,7 +229,7 @@ impl Hub {
     pub fn submit(&self, content: Content) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let (ticket, answer) = oneshot::channel();
         self.inbox.offer(Offer {
-            ticket: Some(ticket),
+            ticket: Some(Return::here(ticket)),
             content,
         })?;
         Ok(answer)
@@ -248,6 +257,13 @@ impl Hub {
     #[must_use]
     pub fn cursors(&self) -> Arc<BTreeMap<String, Place>> {
         self.cursors.load_full()
+    }
+
+    /// Waits until the views have applied everything that was acknowledged up to now, at most
+    /// `within`; gives whether they have. Blocks.
+    pub fn settled(&self, within: Duration) -> bool {
+        let head = self.head.borrow().frame;
+        self.progress.reaches(head, within)
     }
 
     /// The last frame, and a way to wait for the next.

@@ -3,12 +3,10 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidegate_core::receive::intake::{Answer, IntakeLimits, Offer, Refusal};
+use tidegate_core::receive::intake::{IntakeLimits, Offer, Refusal};
 use tidegate_types::position::FrameNumber;
-use tokio::sync::oneshot;
 
-/// How a caller hears of its offer; `None` for offers nobody waits for.
-pub(crate) type Ticket = Option<oneshot::Sender<Answer>>;
+use crate::post::Ticket;
 
 /// A bounded queue with one reader.
 #[derive(Debug)]

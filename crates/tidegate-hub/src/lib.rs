@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod disk;
 pub mod hub;
+pub mod post;
 pub mod query;
 pub mod settings;
 pub mod stats;
@@ -17,5 +18,6 @@ pub mod views;
 mod appender;
 mod applier;
 mod inbox;
+mod progress;
 mod scrub;
 mod trim;

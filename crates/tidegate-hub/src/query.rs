@@ -1,5 +1,7 @@
 //! Questions about what the log holds. Everything here blocks on the disk: call it off the runtime.
 
+use std::time::Duration;
+
 use tidegate_core::log::engine::{LogReader, ReadError};
 use tidegate_core::log::entry::{Entry, EventEntry, Fault};
 use tidegate_core::receive::ledger::Ledger as _;
@@ -13,6 +15,9 @@ use crate::views::ViewsError;
 
 /// Bytes of frames read in one step of a scan.
 const STEP_BYTES: usize = 1 << 20;
+
+/// How long a question waits for the views. They are further behind only under the heaviest load.
+const VIEWS_WAIT: Duration = Duration::from_secs(2);
 
 /// A question could not be answered.
 #[derive(Debug, thiserror::Error)]
@@ -62,15 +67,17 @@ pub struct PageLimits {
 }
 
 impl Hub {
-    /// The event or fault with this identity.
+    /// The event or fault with this identity. Whatever was acknowledged before the call is found:
+    /// the views, which follow within milliseconds, are waited for.
     ///
     /// # Errors
     /// See [`QueryError`].
     pub fn find(&self, id: &EventId) -> Result<Option<Found>, QueryError> {
-        let Some(known) = self.views().known(id)? else {
-            return Ok(None);
-        };
-        self.at(known.place)
+        let mut known = self.views().known(id)?;
+        if known.is_none() && self.settled(VIEWS_WAIT) {
+            known = self.views().known(id)?;
+        }
+        known.map_or(Ok(None), |known| self.at(known.place))
     }
 
     /// The entry at a place; `None` if it was removed.
@@ -208,6 +215,15 @@ impl Hub {
         Ok(None)
     }
 
+    /// How far a subscription has read; what was acknowledged before the call counts.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn cursor(&self, subscription: &str) -> Result<Option<Place>, QueryError> {
+        self.settled(VIEWS_WAIT);
+        Ok(self.views().cursors()?.get(subscription).copied())
+    }
+
     /// The open faults from the newest to the oldest.
     ///
     /// # Errors
@@ -218,6 +234,7 @@ impl Hub {
         limit: usize,
         wanted: impl FnMut(&FaultSummary) -> bool,
     ) -> Result<Vec<(FaultSummary, Fault)>, QueryError> {
+        self.settled(VIEWS_WAIT);
         let summaries = self.views().faults(before, limit, wanted)?;
         let mut faults = Vec::with_capacity(summaries.len());
         for summary in summaries {

@@ -1,12 +1,14 @@
 //! The local views of the log, on fjall: the ledger of identities, the open faults, the cursors.
 //!
-//! They commit the frame they have applied together with its changes and are never synced: after
-//! a crash they are a little behind and catch up from the log. They can be thrown away; whatever
+//! They store the frame they have applied after its changes and are never synced: after a crash they
+//! are a little behind and catch up from the log, where a change may be applied a second time. New
+//! identities are gathered in memory first ([`recent`]). They can be thrown away; whatever
 //! does not fit the log (another life of it, a later frame than it has, another format) is.
 //!
 //! Invariant: only synced frames are applied, so the views are never ahead of the log.
 
 mod codec;
+mod recent;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +21,8 @@ use tidegate_core::receive::ledger::{Known, Ledger, LedgerError};
 use tidegate_core::view::{Change, FaultSummary, changes_of};
 use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Incarnation, Place};
+
+use recent::{RECENT_MAX, Recent};
 
 /// Format of the views; a change of it makes them be rebuilt, so it needs no migration.
 const FORMAT: u64 = 1;
@@ -33,6 +37,9 @@ const MEMTABLE_BYTES: u64 = 8 << 20;
 /// The least fjall accepts; identities are 50 bytes, so this is a million of them.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
+/// From so many identities on a table of their own is made: below, the journal is cheaper than a file.
+const TABLE_MIN: usize = 4096;
+
 /// Bytes of frames read in one step while catching up.
 const CATCH_UP_BYTES: usize = 4 << 20;
 
@@ -43,6 +50,7 @@ pub struct Views {
     faults: Keyspace,
     cursors: Keyspace,
     meta: Keyspace,
+    recent: Recent,
 }
 
 /// The views could not be read or written.
@@ -93,7 +101,8 @@ impl Views {
             Ok(views) if fresh => return views.begin(bounds, None),
             Ok(views) => match views.misfit(bounds) {
                 Ok(None) => {
-                    let applied = views.applied()?;
+                    let applied = views.stored()?;
+                    views.recent.set_applied(applied);
                     return Ok((
                         views,
                         Opened {
@@ -127,6 +136,7 @@ impl Views {
             cursors: db.keyspace("cursors", options)?,
             meta: db.keyspace("meta", options)?,
             db,
+            recent: Recent::default(),
         })
     }
 
@@ -146,6 +156,7 @@ impl Views {
         batch.insert(&self.meta, "applied", before_first.0.to_be_bytes());
         batch.insert(&self.meta, "pruned", bounds.first.0.to_be_bytes());
         batch.commit()?;
+        self.recent.set_applied(before_first);
         Ok((
             self,
             Opened {
@@ -161,9 +172,9 @@ impl Views {
             Some("they have another format")
         } else if self.number("incarnation")? != Some(bounds.incarnation.0) {
             Some("they belong to another life of the log")
-        } else if self.applied()? > bounds.head.frame {
+        } else if self.stored()? > bounds.head.frame {
             Some("they are ahead of the log")
-        } else if self.applied()?.next() < bounds.first || self.pruned()? < bounds.first {
+        } else if self.stored()?.next() < bounds.first || self.pruned()? < bounds.first {
             Some("the log was trimmed past them")
         } else {
             None
@@ -180,10 +191,13 @@ impl Views {
     }
 
     /// The last frame that was applied.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn applied(&self) -> Result<FrameNumber, ViewsError> {
+    #[must_use]
+    pub fn applied(&self) -> FrameNumber {
+        self.recent.applied()
+    }
+
+    /// The last frame of which everything is in the store.
+    fn stored(&self) -> Result<FrameNumber, ViewsError> {
         self.number("applied")?
             .map(FrameNumber)
             .ok_or(ViewsError::Value)
@@ -199,10 +213,12 @@ impl Views {
             .ok_or(ViewsError::Value)
     }
 
-    /// Applies the changes of all frames up to `frame`, which follow on those applied before.
+    /// Applies the changes of all frames up to `frame`, which follow on those applied before. One
+    /// thread at a time.
     ///
     /// # Errors
-    /// The store failed, or the log did while frames that are about to go were read again.
+    /// The store failed, or the log did while frames that are about to go were read again. What was
+    /// done of it may be done again.
     pub fn apply(
         &self,
         reader: &dyn LogReader,
@@ -210,11 +226,11 @@ impl Views {
         frame: FrameNumber,
     ) -> Result<(), ViewsError> {
         let mut batch = self.db.batch();
+        let mut identities = Vec::with_capacity(changes.len());
+        let mut trims = Vec::new();
         for change in changes {
             match change {
-                Change::Identity { id, known } => {
-                    batch.insert(&self.ledger, id.as_bytes(), codec::known(known));
-                }
+                Change::Identity { id, known } => identities.push((*id, *known)),
                 Change::Fault(fault) => {
                     batch.insert(&self.faults, codec::fault_key(fault), codec::fault(fault));
                 }
@@ -224,11 +240,49 @@ impl Views {
                 } => {
                     batch.insert(&self.cursors, subscription.as_str(), codec::place(place));
                 }
-                Change::Trim { oldest } => self.prune(reader, *oldest)?,
+                Change::Trim { oldest } => trims.push(*oldest),
             }
         }
-        batch.insert(&self.meta, "applied", frame.0.to_be_bytes());
+        // Before `applied` goes on: a fault or cursor may stand here twice, but not be missing.
+        if !batch.is_empty() {
+            batch.commit()?;
+        }
+        self.recent.extend(&identities);
+        self.recent.set_applied(frame);
+        if self.recent.len() >= RECENT_MAX || !trims.is_empty() {
+            self.store()?;
+        }
+        for oldest in trims {
+            self.prune(reader, oldest)?;
+        }
+        Ok(())
+    }
+
+    /// Stores what is only in memory so far. Nothing depends on it but the time that the next start
+    /// takes. By the thread that applies.
+    ///
+    /// # Errors
+    /// The store failed; everything is still in memory.
+    pub fn store(&self) -> Result<(), ViewsError> {
+        let (identities, applied) = self.recent.sorted();
+        if applied == self.stored()? {
+            return Ok(());
+        }
+        let mut batch = self.db.batch();
+        if identities.len() >= TABLE_MIN {
+            let mut table = self.ledger.start_ingestion()?;
+            for (id, known) in &identities {
+                table.write(*id.as_bytes(), codec::known(known))?;
+            }
+            table.finish()?;
+        } else {
+            for (id, known) in &identities {
+                batch.insert(&self.ledger, id.as_bytes(), codec::known(known));
+            }
+        }
+        batch.insert(&self.meta, "applied", applied.0.to_be_bytes());
         batch.commit()?;
+        self.recent.clear();
         Ok(())
     }
 
@@ -278,7 +332,7 @@ impl Views {
         reader: &dyn LogReader,
         mut progress: impl FnMut(FrameNumber),
     ) -> Result<FrameNumber, ViewsError> {
-        let mut applied = self.applied()?;
+        let mut applied = self.applied();
         loop {
             let frames = reader.read(applied.next(), CATCH_UP_BYTES)?;
             let Some(last) = frames.last().map(|frame| frame.number()) else {
@@ -298,6 +352,9 @@ impl Views {
     }
 
     fn lookup(&self, id: &EventId) -> Result<Option<Known>, ViewsError> {
+        if let Some(known) = self.recent.get(id) {
+            return Ok(Some(known));
+        }
         let value = self.ledger.get(id.as_bytes())?;
         value
             .map(|value| codec::read_known(&value).ok_or(ViewsError::Value))
