@@ -4,7 +4,16 @@
 //! its conditions (connections, bodies, seconds), prints them with the figures, and as one JSON
 //! object a line with `--json`.
 
+mod build;
+mod conditions;
+mod load;
+mod node;
+mod program;
+mod receive;
+mod request;
+mod start;
+
 use crate::catalogue::Item;
 
 /// All benches, in the order in which they are listed.
-pub(crate) const BENCHES: &[Item] = &[];
+pub(crate) const BENCHES: &[Item] = &[receive::ITEM, start::ITEM];

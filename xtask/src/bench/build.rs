@@ -1,0 +1,92 @@
+//! Release builds of what is measured, and of the bench itself.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::Workspace;
+
+/// What is measured.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The node.
+    pub(crate) tidegate: PathBuf,
+    /// The HTTP stack alone.
+    pub(crate) bare: PathBuf,
+    /// Fills and counts a hub's data directory.
+    pub(crate) hub_data: PathBuf,
+}
+
+/// Which builds to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Builds {
+    /// Measure this program instead of building one; it is called as `PROGRAM run --config FILE`
+    #[arg(long, value_name = "PROGRAM")]
+    program: Option<PathBuf>,
+    /// Build nothing: measure what was built before
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// Builds it all with optimisation, but for what `builds` says otherwise.
+///
+/// # Errors
+/// When a build fails.
+pub(crate) fn release(workspace: &Workspace, builds: &Builds) -> Result<Built> {
+    let build = |args: &[&str]| -> Result<()> {
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--release", "--quiet"]).args(args);
+        let status = cargo
+            .stdout(Stdio::null())
+            .status()
+            .context("cargo does not start")?;
+        ensure!(status.success(), "cargo build {} failed", args.join(" "));
+        Ok(())
+    };
+    if !builds.no_build {
+        eprintln!("building …");
+        if builds.program.is_none() {
+            build(&["-p", "tidegate"])?;
+        }
+        build(&["-p", "tidegate-gateway", "--example", "bare"])?;
+        build(&["-p", "tidegate-hub", "--example", "hub_data"])?;
+    }
+    let release = workspace.target().join("release");
+    Ok(Built {
+        tidegate: builds
+            .program
+            .clone()
+            .unwrap_or_else(|| release.join("tidegate")),
+        bare: release.join("examples/bare"),
+        hub_data: release.join("examples/hub_data"),
+    })
+}
+
+/// Runs this bench again in an optimised build, if this is none: a slow generator measures itself.
+/// Gives whether the other one did well; `None` if this one is to do the work.
+///
+/// # Errors
+/// When the other one cannot be built or started.
+pub(crate) fn again_optimised(
+    workspace: &Workspace,
+    bench: &str,
+    args: &[String],
+) -> Result<Option<bool>> {
+    if !cfg!(debug_assertions) {
+        return Ok(None);
+    }
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "run",
+        "--release",
+        "--quiet",
+        "-p",
+        "xtask",
+        "--",
+        "bench",
+        bench,
+    ]);
+    let status = cargo.args(args).status().context("cargo does not start")?;
+    Ok(Some(status.success()))
+}
