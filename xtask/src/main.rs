@@ -51,7 +51,7 @@ enum Task {
     Hygiene,
     /// Measure against a baseline; without a name, list the benches
     Bench(Entry),
-    /// Run a long proof (crashes, power loss, seeds); without a name, list the proofs
+    /// Run a long proof (crashes, power loss, seeds); without a name, all of them, and write the evidence
     Prove(Entry),
     /// Generate what is generated and build the book
     Docs {
@@ -103,6 +103,7 @@ fn run(task: Task) -> Result<bool> {
         Task::Bench(entry) => {
             catalogue::run("bench", bench::BENCHES, &workspace, entry.name, &entry.args)
         }
+        Task::Prove(Entry { name: None, .. }) => prove::all(&workspace),
         Task::Prove(entry) => {
             catalogue::run("proof", prove::PROOFS, &workspace, entry.name, &entry.args)
         }

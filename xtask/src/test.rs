@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::hygiene;
 use crate::process::run_counted;
+use crate::prove;
 use crate::report::{Report, Tally};
 use crate::workspace::Workspace;
 
@@ -36,6 +37,11 @@ const STAGES: &[Stage] = &[
         name: "interop",
         about: "libraries from npm and PyPI against ours, both ways",
         run: interop::run,
+    },
+    Stage {
+        name: "proofs",
+        about: "kills and power losses of a real node, a short sample",
+        run: prove::samples,
     },
 ];
 

@@ -1,0 +1,80 @@
+//! What must not happen, counted by kind, with the first few told in words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many are told in words; the rest is counted.
+const TOLD_MAX: usize = 20;
+
+/// A kind of breach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Breach {
+    /// Something acknowledged is not in the log.
+    Lost,
+    /// Something stands in the log twice, or a repeat was appended.
+    Repeated,
+    /// An entry is not what was sent.
+    Altered,
+    /// A subscription skipped something, or its cursor went back.
+    Skipped,
+    /// An answer is not what was promised.
+    Answer,
+    /// The log itself is not what it was.
+    Log,
+}
+
+impl Breach {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "acknowledged and lost",
+            Self::Repeated => "repeats appended",
+            Self::Altered => "entries altered",
+            Self::Skipped => "subscriptions that skipped or went back",
+            Self::Answer => "wrong answers",
+            Self::Log => "logs shortened, damaged or rewritten",
+        }
+    }
+}
+
+/// All breaches of one trial.
+#[derive(Debug, Default)]
+pub(crate) struct Breaches {
+    counts: BTreeMap<Breach, u64>,
+    told: Vec<String>,
+}
+
+impl Breaches {
+    pub(crate) fn add(&mut self, breach: Breach, what: impl FnOnce() -> String) {
+        *self.counts.entry(breach).or_default() += 1;
+        if self.told.len() < TOLD_MAX {
+            self.told.push(format!("{}: {}", breach.name(), what()));
+        }
+    }
+
+    /// Adds one unless `good`.
+    pub(crate) fn unless(&mut self, good: bool, breach: Breach, what: impl FnOnce() -> String) {
+        if !good {
+            self.add(breach, what);
+        }
+    }
+
+    pub(crate) fn count(&self, breach: Breach) -> u64 {
+        self.counts.get(&breach).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+}
+
+impl fmt::Display for Breaches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (breach, count) in &self.counts {
+            writeln!(f, "BREACH {}: {count}", breach.name())?;
+        }
+        for told in &self.told {
+            writeln!(f, "  {told}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! Builds of what is proved, and of the proof itself.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::Workspace;
+
+/// How something is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As it is shipped.
+    Release,
+    /// As `cargo test` builds it: there already when a sample runs.
+    Development,
+}
+
+impl Profile {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Development => "development",
+        }
+    }
+}
+
+/// The node, built here unless `program` is given.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn build(
+    workspace: &Workspace,
+    profile: Profile,
+    program: Option<PathBuf>,
+) -> Result<PathBuf> {
+    if let Some(program) = program {
+        return program
+            .canonicalize()
+            .with_context(|| format!("there is no {}", program.display()));
+    }
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--quiet", "--package", "tidegate"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().context("cargo does not start")?;
+    ensure!(status.success(), "the node cannot be built");
+    let folder = if profile == Profile::Release {
+        "release"
+    } else {
+        "debug"
+    };
+    Ok(workspace.target().join(folder).join("tidegate"))
+}
+
+/// Runs this proof again in an optimised build, if this is none: a slow client makes a weak load.
+/// Gives whether the other one held; `None` if this one is to do the work.
+///
+/// # Errors
+/// When the other one cannot be built or started.
+pub(crate) fn optimised(
+    workspace: &Workspace,
+    proof: &str,
+    args: &[String],
+) -> Result<Option<bool>> {
+    if !cfg!(debug_assertions) {
+        return Ok(None);
+    }
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "run",
+        "--release",
+        "--quiet",
+        "--package",
+        "xtask",
+        "--",
+        "prove",
+        proof,
+    ]);
+    let status = cargo.args(args).status().context("cargo does not start")?;
+    Ok(Some(status.success()))
+}
