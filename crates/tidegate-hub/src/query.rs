@@ -215,15 +215,6 @@ impl Hub {
         Ok(None)
     }
 
-    /// How far a subscription has read; what was acknowledged before the call counts.
-    ///
-    /// # Errors
-    /// See [`QueryError`].
-    pub fn cursor(&self, subscription: &str) -> Result<Option<Place>, QueryError> {
-        self.settled(VIEWS_WAIT);
-        Ok(self.views().cursors()?.get(subscription).copied())
-    }
-
     /// The open faults from the newest to the oldest.
     ///
     /// # Errors
