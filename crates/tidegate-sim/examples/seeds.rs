@@ -9,9 +9,11 @@
 )]
 
 use std::process::ExitCode;
+use std::thread;
 
+use tidegate_sim::report::Outcome;
 use tidegate_sim::scenario::{Sabotage, Scenario};
-use tidegate_sim::seeds::Seeds;
+use tidegate_sim::seeds::{Seeds, Verdict};
 use tidegate_sim::world::run;
 
 const USAGE: &str = "usage: seeds [--seeds N] [--first S] [--seed S] [--sabotage NAME]";
@@ -37,11 +39,7 @@ fn main() -> ExitCode {
             ExitCode::from(u8::from(!outcome.violations.is_empty()))
         }
         Ok(Asked { seeds, one: None }) => {
-            let verdict = seeds.run(|outcome| {
-                if !outcome.violations.is_empty() {
-                    println!("violation in seed {}", outcome.seed);
-                }
-            });
+            let verdict = play(&seeds);
             print!("{verdict}");
             ExitCode::from(u8::from(!verdict.is_good()))
         }
@@ -49,6 +47,37 @@ fn main() -> ExitCode {
             eprintln!("{problem}\n{USAGE}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Plays the seeds on as many threads as the machine has; each seed stays on one.
+fn play(seeds: &Seeds) -> Verdict {
+    let threads = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let share = seeds.count.div_ceil(threads).max(1);
+    let parts = (0..seeds.count).step_by(usize::try_from(share).unwrap_or(usize::MAX));
+    let parts = parts.map(|at| Seeds {
+        first: seeds.first + at,
+        count: share.min(seeds.count - at),
+        scenario: seeds.scenario.clone(),
+    });
+    let mut verdict = Verdict::default();
+    thread::scope(|scope| {
+        let running: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.run(told)))
+            .collect();
+        for part in running {
+            match part.join() {
+                Ok(part) => verdict.add(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    verdict
+}
+
+fn told(outcome: &Outcome) {
+    if !outcome.violations.is_empty() {
+        println!("violation in seed {}", outcome.seed);
     }
 }
 

@@ -1,15 +1,16 @@
 //! What must hold, looked at after every step from outside: through the reader, as any service
 //! would see the log, and through the answers as they leave the node.
 
+mod answers;
 mod history;
+mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tidegate_core::log::engine::LogReader;
-use tidegate_core::log::entry::{Entry, EventEntry, Fault, FaultCause, Fingerprint, System};
+use tidegate_core::log::entry::{Entry, EventEntry, Fault, Fingerprint, System};
 use tidegate_core::log::frame::Frame;
-use tidegate_core::receive::intake::Answer;
 use tidegate_types::id::EventId;
 use tidegate_types::name::kind_matches;
 use tidegate_types::position::{FrameNumber, Place};
@@ -18,10 +19,8 @@ use tidegate_types::time::UnixMillis;
 use crate::context::Context;
 use crate::item::{Offered, fingerprint_of};
 use crate::node::trim::{PASSED, PASSED_NAME, PASSED_OLDEST};
-use crate::node::views::Content;
 use crate::report::{Rule, Situation};
 use crate::scenario::SUBSCRIPTIONS;
-use crate::subscriber::Page;
 use history::{History, Standing, What};
 
 /// Bytes of frames read in one step.
@@ -319,181 +318,6 @@ impl Audit {
         }
     }
 
-    /// An answer other than a refusal leaves the node.
-    pub(crate) fn answered(&mut self, cx: &mut Context, offered: &Offered, answer: &Answer) {
-        let (id, place, again) = match answer {
-            Answer::Kept { id, place } => (*id, *place, false),
-            Answer::Repeat { id, place } => (*id, *place, true),
-            Answer::SetAside {
-                fault,
-                place,
-                repeat,
-            } => (*fault, *place, *repeat),
-            Answer::Noted | Answer::Refused(_) => {
-                return cx.violate(
-                    Rule::Acknowledged,
-                    format!("an event was answered {answer:?}"),
-                );
-            }
-        };
-        let Some(standing) = self.history.at(place).filter(|standing| standing.id == id) else {
-            return cx.violate(
-                Rule::Acknowledged,
-                format!("{answer:?}, where it does not stand"),
-            );
-        };
-        if standing.fingerprint != offered.fingerprint {
-            let detail = format!("{answer:?} for other content under that identity");
-            return cx.violate(Rule::Reused, detail);
-        }
-        if self.history.latest(&id) != Some(place) {
-            let latest = self.history.latest(&id);
-            return cx.violate(
-                Rule::Repeat,
-                format!("{answer:?}, but it stands at {latest:?}"),
-            );
-        }
-        let set_aside = matches!(answer, Answer::SetAside { .. });
-        let fits = match standing.what {
-            What::Event { .. } => !set_aside && !offered.broken && id == offered.id,
-            What::Fault {
-                cause: FaultCause::IdReused,
-                of,
-            } => {
-                let other = self
-                    .history
-                    .other_content(&offered.id, &offered.fingerprint);
-                set_aside && !offered.broken && of == offered.id && other
-            }
-            What::Fault { .. } => set_aside && offered.broken && id == offered.id,
-        };
-        if !fits {
-            let detail = format!("{answer:?} for {offered:?}, where {standing:?} stands");
-            return cx.violate(Rule::Acknowledged, detail);
-        }
-        if matches!(
-            standing.what,
-            What::Fault {
-                cause: FaultCause::IdReused,
-                ..
-            }
-        ) {
-            cx.seen(Situation::IdReused);
-        }
-        if set_aside && again {
-            cx.seen(Situation::FaultRepeated);
-        }
-        cx.report.acknowledged += 1;
-        let first = self.acknowledged.insert((offered.id, offered.fingerprint));
-        if first && again {
-            cx.seen(Situation::RepeatOfUnanswered);
-        }
-    }
-
-    /// A subscriber got a page; whether it had some of it before.
-    pub(crate) fn delivered(
-        &mut self,
-        cx: &mut Context,
-        index: usize,
-        after: Option<Place>,
-        page: &Page,
-    ) -> bool {
-        let (Some(reader), Some(to)) = (self.readers.get_mut(index), page.scanned_to) else {
-            return false;
-        };
-        if after > reader.covered && after.is_some_and(|after| !reader.is_passed(after)) {
-            let detail = format!(
-                "reader {index} is after {after:?}, delivered is {:?}",
-                reader.covered
-            );
-            cx.violate(Rule::Delivery, detail);
-        }
-        let (incarnation, frame) = (to.incarnation, self.first);
-        let begin = Bound::Included(Place {
-            incarnation,
-            frame,
-            index: 0,
-        });
-        let due = self
-            .history
-            .between(after.map_or(begin, Bound::Excluded), to);
-        let due = due
-            .filter(|(_, standing)| standing.matches(index))
-            .map(|(place, _)| place);
-        if !due.eq(page.found.iter().copied()) {
-            let detail = format!(
-                "reader {index} after {after:?} up to {to:?} got {:?}",
-                page.found
-            );
-            cx.violate(Rule::Delivery, detail);
-        }
-        let again = page
-            .found
-            .first()
-            .is_some_and(|first| Some(*first) <= reader.covered);
-        reader.covered = reader.covered.max(Some(to));
-        again
-    }
-
-    /// The node has opened its log after a crash.
-    pub(crate) fn restarted(
-        &mut self,
-        cx: &mut Context,
-        reader: &dyn LogReader,
-        views: Option<&Content>,
-    ) {
-        let bounds = reader.bounds();
-        let seen = self.history.head();
-        if bounds.head.frame < seen {
-            let detail = format!(
-                "frame {seen} was seen, the log ends at {}",
-                bounds.head.frame
-            );
-            return cx.violate(Rule::Durable, detail);
-        }
-        if bounds.head.frame > seen {
-            cx.seen(Situation::UnansweredKept);
-        }
-        // A removal that was not synced may be undone.
-        self.first = self.first.min(bounds.first);
-        self.each_frame(cx, reader, |_, _| None);
-        let mut rebuilt = Content::begin(&bounds);
-        match rebuilt.catch_up(reader) {
-            Ok(_) if views == Some(&rebuilt) => {}
-            Ok(_) => cx.violate(Rule::Views, difference(views, &rebuilt)),
-            Err(error) => cx.violate(Rule::Views, error.to_string()),
-        }
-    }
-
-    /// Reads all that is kept, compares it with what was seen, and asks more of each frame.
-    fn each_frame(
-        &self,
-        cx: &mut Context,
-        reader: &dyn LogReader,
-        mut problem: impl FnMut(&Self, &Frame) -> Option<String>,
-    ) {
-        let mut next = reader.bounds().first;
-        loop {
-            let frames = match reader.read(next, READ_BYTES) {
-                Ok(frames) => frames,
-                Err(error) => return cx.violate(Rule::Durable, error.to_string()),
-            };
-            for frame in &frames {
-                if frame.number() != next || !self.history.agrees(frame) {
-                    let detail = format!("frame {next} is not the one that was seen");
-                    return cx.violate(Rule::Durable, detail);
-                }
-                if let Some(problem) = problem(self, frame) {
-                    return cx.violate(Rule::Acknowledged, problem);
-                }
-                next = frame.number().next();
-            }
-            if frames.is_empty() {
-                return;
-            }
-        }
-    }
-
     /// A subscription that has not acknowledged everything it gets.
     pub(crate) fn unread(&self, cursors: Option<&BTreeMap<String, Place>>) -> Option<&'static str> {
         let behind = |(at, name): &(usize, &'static str)| {
@@ -503,55 +327,4 @@ impl Audit {
         let names = SUBSCRIPTIONS.iter().map(|subscription| subscription.name);
         names.enumerate().find(behind).map(|(_, name)| name)
     }
-
-    /// A last look: every entry that is kept is what was seen, and everything that was acknowledged
-    /// and is not past the horizon stands there.
-    pub(crate) fn finish(&self, cx: &mut Context, reader: &dyn LogReader) {
-        self.each_frame(cx, reader, |audit, frame| {
-            let entries = match reader.entries(frame) {
-                Ok(entries) => entries,
-                Err(error) => return Some(error.to_string()),
-            };
-            entries.into_iter().find_map(|(index, entry)| {
-                let incarnation = frame.header().incarnation;
-                let place = Place {
-                    incarnation,
-                    frame: frame.number(),
-                    index,
-                };
-                let (id, fingerprint) = match &entry {
-                    Entry::Event(entry) => (entry.event.id, fingerprint_of(&entry.event)),
-                    Entry::Fault(fault) => (fault.id, fault.fingerprint),
-                    _ => return None,
-                };
-                let seen = audit.history.at(place);
-                let same =
-                    seen.is_some_and(|seen| (seen.id, seen.fingerprint) == (id, fingerprint));
-                (!same).then(|| format!("{place:?} holds {id}, which is not what was seen"))
-            })
-        });
-    }
-}
-
-fn difference(kept: Option<&Content>, rebuilt: &Content) -> String {
-    let Some(kept) = kept else {
-        return "they are not open".to_owned();
-    };
-    let only = |a: &Content, b: &Content| {
-        let mut ids = a.known.iter();
-        ids.find(|(id, known)| b.known.get(id) != Some(known))
-            .map(|(id, known)| (*id, known.place))
-    };
-    format!(
-        "kept {:?} and rebuilt {:?} applied; an identity in kept only {:?}, in rebuilt only {:?}; \
-         faults {} and {}; cursors {:?} and {:?}",
-        (kept.applied, kept.pruned),
-        (rebuilt.applied, rebuilt.pruned),
-        only(kept, rebuilt),
-        only(rebuilt, kept),
-        kept.faults.len(),
-        rebuilt.faults.len(),
-        kept.cursors,
-        rebuilt.cursors
-    )
 }

@@ -122,7 +122,7 @@ impl Flow {
             content_type: "application/octet-stream".to_owned(),
             data,
             attributes: Vec::new(),
-            raw: (item.number % 2 == 0).then_some(raw),
+            raw: item.number.is_multiple_of(2).then_some(raw),
         };
         let entry = encode_event(&EventEntry { event, fingerprint });
         (

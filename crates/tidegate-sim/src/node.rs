@@ -3,6 +3,7 @@
 //! A frame takes three steps: its batch is taken and waits for the disk, it is written and synced,
 //! its answers go out. The node may die before, within and after each of them.
 
+mod append;
 pub(crate) mod trim;
 pub(crate) mod views;
 
@@ -11,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_core::log::embedded::EmbeddedLog;
-use tidegate_core::log::engine::{AppendError, Engine, FullCause, LogReader};
+use tidegate_core::log::engine::{Engine, LogReader};
 use tidegate_core::log::entry::Entry;
 use tidegate_core::log::memdisk::Crash;
 use tidegate_core::log::recovery::OpenError;
-use tidegate_core::receive::batch::{Batch, ToAppend};
+use tidegate_core::receive::batch::Batch;
 use tidegate_core::receive::intake::{Answer, Content, Intake, Offer, Refusal};
 use tidegate_core::receive::ledger::Ledger as _;
-use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::position::Place;
 
 use crate::context::{Context, Request, Step};
 use crate::disk::SimDisk;
@@ -361,103 +362,6 @@ impl Node {
     /// How far each subscription has acknowledged, while the node is up.
     pub(crate) fn cursors(&self) -> Option<&BTreeMap<String, Place>> {
         self.up.as_ref().map(|up| up.intake.cursors())
-    }
-}
-
-impl Up {
-    fn append(
-        &mut self,
-        cx: &mut Context,
-        mut batch: Batch<Ticket>,
-        sabotage: Option<Sabotage>,
-    ) -> UnderWay {
-        let before = self.log.head();
-        let work = batch.work();
-        let large = matches!(work, ToAppend::Large(_));
-        let appended = match work {
-            ToAppend::Frame(draft) => self.log.append(cx.wall(), &before, draft),
-            ToAppend::Large(entry) => self.log.append_large(cx.wall(), &before, entry),
-        };
-        let head = self.log.head().frame;
-        let broken_off = large && appended.is_err() && head > before.frame;
-        if broken_off {
-            cx.seen(Situation::SeriesBroken);
-        }
-        let failures = self.log.status().failures;
-        if failures > self.failures {
-            self.failures = failures;
-            cx.seen(Situation::WentOn);
-        }
-        match appended {
-            Ok(head) => {
-                if large {
-                    cx.seen(Situation::LargeKept);
-                }
-                self.synced(batch, head.frame)
-            }
-            Err(_) if broken_off && sabotage == Some(Sabotage::BrokenSeriesBelieved) => {
-                self.synced(batch, head)
-            }
-            Err(error) => {
-                cx.note(format!("frame {} refused: {error}", before.frame.next()));
-                let refusal = refusal(cx, &error);
-                let answers = self.intake.failed(batch, refusal);
-                UnderWay::Written {
-                    answers,
-                    written: None,
-                }
-            }
-        }
-    }
-
-    fn synced(&mut self, batch: Batch<Ticket>, frame: FrameNumber) -> UnderWay {
-        let (answers, changes) = self.intake.synced(batch, frame);
-        UnderWay::Written {
-            answers,
-            written: Some(Written { frame, changes }),
-        }
-    }
-
-    /// The sabotage of answering too early: what is offered equals the one entry under way.
-    fn repeat_of_taken(&mut self, ticket: Ticket, content: &Content) -> Option<(Ticket, Answer)> {
-        let (Ticket::Request(request), Content::Event { id, .. }) = (ticket, content) else {
-            return None;
-        };
-        let same = |first: &Request| (first.sender, first.item) == (request.sender, request.item);
-        let taken = matches!(&self.frame, Some(UnderWay::Taken { batch }) if batch.entries() == 1);
-        if taken && !self.awaited.is_empty() && self.awaited.iter().all(same) {
-            let head = self.log.head();
-            let (incarnation, frame) = (head.incarnation, head.frame.next());
-            let place = Place {
-                incarnation,
-                frame,
-                index: 0,
-            };
-            return Some((ticket, Answer::Repeat { id: *id, place }));
-        }
-        self.awaited.push(request);
-        None
-    }
-}
-
-fn refusal(cx: &mut Context, error: &AppendError) -> Refusal {
-    match error {
-        AppendError::Full(cause) => {
-            cx.seen(match cause {
-                FullCause::Disk => Situation::DiskFullRefused,
-                FullCause::SizeLimit => Situation::LogFullRefused,
-            });
-            Refusal::Full
-        }
-        AppendError::TooLarge { .. } => Refusal::TooLarge,
-        AppendError::Corrupt(damage) => {
-            cx.violate(Rule::Opens, damage.to_string());
-            Refusal::Damaged
-        }
-        AppendError::Conflict { .. } | AppendError::Failed(_) => {
-            cx.seen(Situation::WriteRefused);
-            Refusal::WriteFailed
-        }
     }
 }
 

@@ -153,8 +153,8 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn drawn(random: &mut Random) -> Self {
         // Large entries need room for segments of their own, and so much is slow to play.
-        let large_per_sender = u32::from(random.chance(350));
-        let segment_bytes = 4 * 1024 << random.below(4);
+        let large_per_sender = u32::from(random.chance(250));
+        let segment_bytes = (4 * 1024) << random.below(4);
         let size_max = if large_per_sender > 0 {
             12 << 20
         } else {

@@ -41,8 +41,8 @@ pub struct Verdict {
     pub violating: u64,
     /// The first of them.
     pub violations: Vec<Outcome>,
-    /// What was too little.
-    pub shortfalls: Vec<String>,
+    /// Seeds that did too little.
+    too_short: Vec<String>,
 }
 
 impl Seeds {
@@ -55,7 +55,6 @@ impl Seeds {
             progress(&outcome);
             verdict.take(outcome);
         }
-        verdict.judge();
         verdict
     }
 }
@@ -63,8 +62,37 @@ impl Seeds {
 impl Verdict {
     /// Whether everything held, and enough was done.
     #[must_use]
-    pub const fn is_good(&self) -> bool {
-        self.violating == 0 && self.shortfalls.is_empty() && self.seeds > 0
+    pub fn is_good(&self) -> bool {
+        self.violating == 0 && self.seeds > 0 && self.shortfalls().is_empty()
+    }
+
+    /// Adds another run of seeds.
+    pub fn add(&mut self, other: Self) {
+        self.seeds += other.seeds;
+        self.total.add(&other.total);
+        self.violating += other.violating;
+        self.violations.extend(other.violations);
+        self.violations.truncate(KEPT_MAX);
+        self.too_short.extend(other.too_short);
+    }
+
+    /// What was too little for the run to mean something.
+    #[must_use]
+    pub fn shortfalls(&self) -> Vec<String> {
+        let mut shortfalls = self.too_short.clone();
+        let all: u64 = self.total.faults.values().sum();
+        for fault in FaultKind::ALL {
+            let count = self.total.faults.get(fault).copied().unwrap_or_default();
+            if count == 0 || count < all / FAULT_SHARE {
+                shortfalls.push(format!("{fault} struck {count} times in {all} faults"));
+            }
+        }
+        for situation in Situation::ALL {
+            if !self.total.situations.contains_key(situation) {
+                shortfalls.push(format!("{situation} was never reached"));
+            }
+        }
+        shortfalls
     }
 
     fn take(&mut self, outcome: Outcome) {
@@ -84,30 +112,13 @@ impl Verdict {
         } = outcome.report;
         let seed = outcome.seed;
         if virtual_time < VIRTUAL_TIME_LEAST {
-            self.shortfalls
+            self.too_short
                 .push(format!("seed {seed} played {virtual_time:?} only"));
         }
         if acknowledged < ACKNOWLEDGED_LEAST {
-            self.shortfalls.push(format!(
+            self.too_short.push(format!(
                 "seed {seed} acknowledged {acknowledged} events only"
             ));
-        }
-    }
-
-    fn judge(&mut self) {
-        let all: u64 = self.total.faults.values().sum();
-        for fault in FaultKind::ALL {
-            let count = self.total.faults.get(fault).copied().unwrap_or_default();
-            if count == 0 || count < all / FAULT_SHARE {
-                self.shortfalls
-                    .push(format!("{fault} struck {count} times in {all} faults"));
-            }
-        }
-        for situation in Situation::ALL {
-            if !self.total.situations.contains_key(situation) {
-                self.shortfalls
-                    .push(format!("{situation} was never reached"));
-            }
         }
     }
 }
@@ -131,7 +142,7 @@ impl fmt::Display for Verdict {
         for (situation, count) in &total.situations {
             writeln!(f, "  {situation:<28} {count:>9}")?;
         }
-        for shortfall in &self.shortfalls {
+        for shortfall in self.shortfalls() {
             writeln!(f, "too little: {shortfall}")?;
         }
         writeln!(f, "seeds with a violation {:>17}", self.violating)

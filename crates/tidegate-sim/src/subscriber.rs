@@ -4,10 +4,18 @@ use std::time::Duration;
 
 use tidegate_core::log::engine::{LogReader, ReadError};
 use tidegate_core::log::entry::Entry;
+use tidegate_core::receive::intake::Content;
 use tidegate_types::name::kind_matches;
 use tidegate_types::position::Place;
 
+use crate::context::Step;
+use crate::node::Ticket;
+use crate::report::{Rule, Situation};
 use crate::scenario::Subscription;
+use crate::world::World;
+
+/// Mean time between two pages of a subscriber.
+pub(crate) const READ_EVERY: Duration = Duration::from_millis(150);
 
 /// Bytes of frames read in one step of a scan.
 const STEP_BYTES: usize = 16 << 10;
@@ -42,6 +50,92 @@ impl Subscriber {
             lost: true,
             stalled_until: Duration::ZERO,
         }
+    }
+}
+
+impl World {
+    /// A subscriber asks for a page, and deals with it or dies over it.
+    pub(crate) fn read(&mut self, index: usize) {
+        let wait = self.cx.random.around(READ_EVERY);
+        self.cx.after(wait, Step::Read { subscriber: index });
+        let (Some(up), Some(subscriber)) = (&self.node.up, self.subscribers.get_mut(index)) else {
+            return;
+        };
+        if self.cx.now < subscriber.stalled_until {
+            return;
+        }
+        let name = subscriber.subscription.name;
+        let cursor = up.intake.cursors().get(name).copied();
+        if subscriber.lost {
+            subscriber.at = cursor;
+            subscriber.lost = false;
+        }
+        let limit = 1 + self.cx.random.index(30);
+        let page = match read_page(
+            &*up.reader,
+            subscriber.at,
+            subscriber.subscription.on,
+            limit,
+        ) {
+            Ok(page) => page,
+            // The log has passed it and said so; it goes on with what there is.
+            Err(ReadError::Trimmed { .. }) => {
+                subscriber.at = None;
+                return;
+            }
+            Err(error) => {
+                return self
+                    .cx
+                    .violate(Rule::Delivery, format!("{name} cannot read: {error}"));
+            }
+        };
+        if self
+            .audit
+            .delivered(&mut self.cx, index, subscriber.at, &page)
+        {
+            self.cx.seen(Situation::Redelivered);
+        }
+        if !self.healed && self.cx.random.chance(60) {
+            self.cx.note(format!(
+                "{name} crashes over a page of {} events",
+                page.found.len()
+            ));
+            subscriber.lost = true;
+            return;
+        }
+        let moved = page.scanned_to != cursor;
+        subscriber.at = page.scanned_to;
+        if let Some(place) = page.scanned_to.filter(|_| moved) {
+            let delay = self.cx.random.around(Duration::from_millis(100));
+            self.cx.after(
+                delay,
+                Step::Acknowledge {
+                    subscriber: index,
+                    place,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, index: usize, place: Place) {
+        let Some(subscriber) = self.subscribers.get(index) else {
+            return;
+        };
+        let subscription = subscriber.subscription.name.to_owned();
+        let cursor = self
+            .node
+            .cursors()
+            .and_then(|cursors| cursors.get(&subscription));
+        if cursor.is_some_and(|cursor| *cursor > place) {
+            self.cx.seen(Situation::CursorOvertaken);
+        }
+        let content = Content::Cursor {
+            subscription,
+            place,
+        };
+        let ticket = Ticket::Cursor { subscriber: index };
+        let answers = self.node.offer(&mut self.cx, ticket, content);
+        self.answer(answers);
     }
 }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tidegate_core::log::engine::ReadError;
 use tidegate_core::receive::intake::{Answer, Content};
-use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::position::FrameNumber;
 
 use crate::context::{Context, Request, Step};
 use crate::disk::SimDisk;
@@ -13,19 +12,16 @@ use crate::faults::Doom;
 use crate::invariants::Audit;
 use crate::item::Offered;
 use crate::node::{Answers, Node, Ticket, started};
-use crate::report::{Outcome, Rule, Situation};
+use crate::report::{Outcome, Rule};
 use crate::scenario::{SUBSCRIPTIONS, Scenario, Settings};
 use crate::sender::Sender;
-use crate::subscriber::{Subscriber, read_page};
+use crate::subscriber::{READ_EVERY, Subscriber};
 
 /// Steps of one run at most: far more than any takes, so that a world that spins ends.
 const STEPS_MAX: u64 = 200_000;
 
 /// How often it is asked whether everything has come to rest.
 const CHECK_EVERY: Duration = Duration::from_millis(250);
-
-/// Mean time between two pages of a subscriber.
-const READ_EVERY: Duration = Duration::from_millis(150);
 
 /// The flow whose identities are remembered for a limited time, and how long.
 const FORGETFUL: (usize, Duration) = (1, Duration::from_secs(5));
@@ -93,18 +89,26 @@ impl World {
             && self.cx.violations.is_empty()
             && let Some(step) = self.cx.next()
         {
-            self.perform(step);
+            self.perform(&step);
             if self.node.disk.stopped() {
                 self.crash();
             }
-            if let Some(up) = &self.node.up {
-                self.audit
-                    .follow(&mut self.cx, &*up.reader, up.intake.cursors());
-            }
+            self.look();
             if self.cx.report.steps >= STEPS_MAX {
                 self.cx
                     .violate(Rule::Liveness, "the world spins".to_owned());
             }
+        }
+    }
+
+    /// Looks at the invariants, unless the machine is down or something is broken already.
+    fn look(&mut self) {
+        if let Some(up) = &self.node.up
+            && !self.node.disk.stopped()
+            && self.cx.violations.is_empty()
+        {
+            self.audit
+                .follow(&mut self.cx, &*up.reader, up.intake.cursors());
         }
     }
 
@@ -121,12 +125,12 @@ impl World {
         }
     }
 
-    fn perform(&mut self, step: Step) {
+    fn perform(&mut self, step: &Step) {
         let lossy = self.cx.now < self.lossy_until;
         let cx = &mut self.cx;
-        match step {
+        match *step {
             Step::Send { .. } | Step::Retry { .. } | Step::Reply { .. } | Step::Expire { .. } => {
-                self.send(&step, lossy);
+                self.send(step, lossy);
             }
             Step::Arrive { request } => self.arrive(request),
             Step::Write { life } if life == self.node.life => self.node.write(cx),
@@ -208,14 +212,9 @@ impl World {
     }
 
     /// Answers leave the node.
-    fn answer(&mut self, answers: Answers) {
+    pub(crate) fn answer(&mut self, answers: Answers) {
         // What is answered must be seen by readers by now.
-        if let Some(up) = &self.node.up
-            && !self.node.disk.stopped()
-        {
-            self.audit
-                .follow(&mut self.cx, &*up.reader, up.intake.cursors());
-        }
+        self.look();
         for (ticket, answer) in answers {
             let Ticket::Request(request) = ticket else {
                 continue;
@@ -235,98 +234,13 @@ impl World {
         }
     }
 
-    /// A subscriber asks for a page, and deals with it or dies over it.
-    fn read(&mut self, index: usize) {
-        let wait = self.cx.random.around(READ_EVERY);
-        self.cx.after(wait, Step::Read { subscriber: index });
-        let (Some(up), Some(subscriber)) = (&self.node.up, self.subscribers.get_mut(index)) else {
-            return;
-        };
-        if self.cx.now < subscriber.stalled_until {
-            return;
-        }
-        let name = subscriber.subscription.name;
-        let cursor = up.intake.cursors().get(name).copied();
-        if subscriber.lost {
-            subscriber.at = cursor;
-            subscriber.lost = false;
-        }
-        let limit = 1 + self.cx.random.index(30);
-        let page = match read_page(
-            &*up.reader,
-            subscriber.at,
-            subscriber.subscription.on,
-            limit,
-        ) {
-            Ok(page) => page,
-            // The log has passed it and said so; it goes on with what there is.
-            Err(ReadError::Trimmed { .. }) => {
-                subscriber.at = None;
-                return;
-            }
-            Err(error) => {
-                return self
-                    .cx
-                    .violate(Rule::Delivery, format!("{name} cannot read: {error}"));
-            }
-        };
-        if self
-            .audit
-            .delivered(&mut self.cx, index, subscriber.at, &page)
-        {
-            self.cx.seen(Situation::Redelivered);
-        }
-        if !self.healed && self.cx.random.chance(60) {
-            self.cx.note(format!(
-                "{name} crashes over a page of {} events",
-                page.found.len()
-            ));
-            subscriber.lost = true;
-            return;
-        }
-        let moved = page.scanned_to != cursor;
-        subscriber.at = page.scanned_to;
-        if let Some(place) = page.scanned_to.filter(|_| moved) {
-            let delay = self.cx.random.around(Duration::from_millis(100));
-            self.cx.after(
-                delay,
-                Step::Acknowledge {
-                    subscriber: index,
-                    place,
-                },
-            );
-        }
-    }
-
-    fn acknowledge(&mut self, index: usize, place: Place) {
-        let Some(subscriber) = self.subscribers.get(index) else {
-            return;
-        };
-        let subscription = subscriber.subscription.name.to_owned();
-        let cursor = self
-            .node
-            .cursors()
-            .and_then(|cursors| cursors.get(&subscription));
-        if cursor.is_some_and(|cursor| *cursor > place) {
-            self.cx.seen(Situation::CursorOvertaken);
-        }
-        let content = Content::Cursor {
-            subscription,
-            place,
-        };
-        let ticket = Ticket::Cursor { subscriber: index };
-        let answers = self.node.offer(&mut self.cx, ticket, content);
-        self.answer(answers);
-    }
-
     /// The node has started: the log must hold what it held.
     pub(crate) fn started(&mut self) {
         if let Some(up) = &self.node.up {
             self.audit
                 .restarted(&mut self.cx, &*up.reader, self.node.views.content());
-            self.audit
-                .follow(&mut self.cx, &*up.reader, up.intake.cursors());
         }
+        self.look();
         let (ticket, content) = started(&self.cx);
         let answers = self.node.offer(&mut self.cx, ticket, content);
         self.answer(answers);
