@@ -15,6 +15,7 @@ use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::receive::intake::IntakeLimits;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
+use tidegate_hub::post::postman;
 use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
 use tidegate_types::time::UnixMillis;
 use tokio::sync::watch;
@@ -130,6 +131,7 @@ impl Gateway {
             readers: AtomicUsize::new(0),
         });
         let workers = Workers::start(parallelism()).map_err(StartError::Workers)?;
+        workers.spawn_on_each(postman);
         let server = listener.serve_on(Arc::clone(&public), &workers);
         let gateway = Self {
             _workers: workers,
@@ -275,7 +277,6 @@ pub fn hub_settings(config: &Config) -> HubSettings {
         origin: config.region.clone(),
         data: PathBuf::from(&config.data),
         segment_bytes: config.log.segment,
-        size_max: config.log.size_max,
         limits: IntakeLimits {
             queue_bytes_max: config.limits.queue_bytes_max,
             ..IntakeLimits::default()
@@ -301,6 +302,7 @@ fn retention(config: &Config) -> Retention {
             keep: config.log.keep,
             size_max: config.log.size_max.saturating_sub(head_room),
         },
+        size_max: config.log.size_max,
         subscriptions: subscriptions.collect(),
     }
 }

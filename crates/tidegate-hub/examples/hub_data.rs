@@ -53,13 +53,13 @@ fn open(dir: &Path) -> Result<Hub, Failure> {
         origin: ORIGIN.to_owned(),
         data: PathBuf::from(dir),
         segment_bytes: 64 << 20,
-        size_max: SIZE_MAX,
         limits: IntakeLimits::default(),
         retention: Retention {
             policy: TrimPolicy {
                 keep: FOR_EVER,
                 size_max: SIZE_MAX,
             },
+            size_max: SIZE_MAX,
             subscriptions: Vec::new(),
         },
     };

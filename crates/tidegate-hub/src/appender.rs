@@ -19,6 +19,7 @@ use crate::applier::Written;
 use crate::clock::now;
 use crate::inbox::Inbox;
 use crate::post::{Outbox, Ticket};
+use crate::settings::Retention;
 use crate::stats::{HubStats, add};
 use crate::trim::Trimmer;
 use crate::views::Views;
@@ -45,9 +46,7 @@ pub(crate) struct Appender {
     pub(crate) stats: Arc<HubStats>,
     /// Where readers find how far they are.
     pub(crate) cursors: Arc<ArcSwap<BTreeMap<String, Place>>>,
-    /// Bytes of the log past which no event or fault is taken. The engine's own limit lies a little
-    /// higher, so that a checkpoint, and with it a trim, is possible on a full log.
-    pub(crate) size_max: u64,
+    pub(crate) retention: Arc<ArcSwap<Retention>>,
     pub(crate) look: Look,
     pub(crate) outbox: Outbox,
 }
@@ -110,7 +109,7 @@ impl Appender {
         }
         self.look.next = now.plus(LOOK_EVERY);
         let status = self.engine.status();
-        self.look.full = status.bytes > self.size_max;
+        self.look.full = status.bytes > self.retention.load().size_max;
         self.status.store(Arc::new(status));
         if let Some(entries) = self.trimmer.step(now, &mut *self.engine, &self.intake) {
             self.note(entries);

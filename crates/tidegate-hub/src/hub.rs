@@ -108,7 +108,8 @@ impl Hub {
         let options = OpenOptions {
             origin: settings.origin.clone(),
             segment_bytes: settings.segment_bytes,
-            size_max: settings.size_max.saturating_add(2 * settings.segment_bytes),
+            // The limit can change at a reload, so the appender keeps it.
+            size_max: u64::MAX,
         };
         let (engine, recovered) =
             EmbeddedLog::open(disk, options, now()).map_err(|source| HubError::Log {
@@ -168,7 +169,7 @@ impl Hub {
             status: Arc::clone(&status),
             stats: Arc::clone(&stats),
             cursors: Arc::clone(&cursors),
-            size_max: settings.size_max,
+            retention: Arc::clone(&retention),
             look: Look::default(),
             outbox: Outbox::default(),
         };

@@ -15,8 +15,6 @@ pub struct HubSettings {
     pub data: PathBuf,
     /// Nominal size of a segment in bytes.
     pub segment_bytes: u64,
-    /// Bytes of the log on disk past which nothing is taken any more.
-    pub size_max: u64,
     /// Bounds of what waits in memory.
     pub limits: IntakeLimits,
     /// What can change without a restart.
@@ -28,6 +26,10 @@ pub struct HubSettings {
 pub struct Retention {
     /// For how long and how much.
     pub policy: TrimPolicy,
+    /// Bytes of the log on disk past which no event or fault is taken. Above `policy.size_max`, so
+    /// that a trim comes before; what a trim itself writes is taken beyond it, so that a full log
+    /// can be trimmed.
+    pub size_max: u64,
     /// The named subscriptions, whose unread events hold the log.
     pub subscriptions: Vec<SubscriptionRetention>,
 }

@@ -46,7 +46,11 @@ impl Config {
         let token = old_listen.admin_token == new_listen.admin_token;
         found.part("listen.admin.token", token, false);
         found.part("data", self.data == new.data, true);
-        found.part("log", self.log == new.log, false);
+        let segment = self.log.segment == new.log.segment;
+        found.part("log.segment", segment, true);
+        let (old, now) = (&self.log, &new.log);
+        let kept = (old.keep, old.size_max) == (now.keep, now.size_max);
+        found.part("log", kept, false);
         found.part("limits", self.limits == new.limits, true);
         found.named("systems", &self.systems, &new.systems, |it| &it.name);
         found.named("flows", &self.flows, &new.flows, |it| &it.name);

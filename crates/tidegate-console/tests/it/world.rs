@@ -196,13 +196,13 @@ fn hub(data: &Path) -> Hub {
         origin: "local".to_owned(),
         data: data.to_owned(),
         segment_bytes: 1 << 20,
-        size_max: 64 << 20,
         limits: IntakeLimits::default(),
         retention: Retention {
             policy: TrimPolicy {
                 keep: Duration::from_secs(3600),
                 size_max: 64 << 20,
             },
+            size_max: 64 << 20,
             subscriptions: Vec::new(),
         },
     };

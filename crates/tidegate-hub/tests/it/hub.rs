@@ -27,13 +27,13 @@ fn settings(data: &Path) -> HubSettings {
         origin: "local".to_owned(),
         data: data.to_owned(),
         segment_bytes: 1 << 20,
-        size_max: 64 << 20,
         limits: IntakeLimits::default(),
         retention: Retention {
             policy: TrimPolicy {
                 keep: Duration::from_secs(3600),
                 size_max: 60 << 20,
             },
+            size_max: 64 << 20,
             subscriptions: Vec::new(),
         },
     }
@@ -326,7 +326,7 @@ fn an_unread_subscription_holds_the_log_and_is_named() {
 fn a_full_log_refuses_and_recovers_by_a_trim() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(folder.path());
-    settings.size_max = 8 << 20;
+    settings.retention.size_max = 8 << 20;
     settings.retention.subscriptions = vec![SubscriptionRetention {
         name: "checkout/orders".to_owned(),
         lag_max: None,
