@@ -1,7 +1,7 @@
 //! Reads the log of a node that is down, and holds it against what was sent and answered.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -50,6 +50,8 @@ pub(crate) struct Checker {
     pub(crate) cursor: Option<Place>,
     /// Faults, those carried forward not counted again.
     pub(crate) faults: u64,
+    /// Faults that were carried forward, out of segments that were removed.
+    carried: HashSet<EventId>,
     pub(crate) torn: u64,
     pub(crate) frames: u64,
 }
@@ -65,6 +67,7 @@ impl Checker {
             events: Vec::new(),
             cursor: None,
             faults: 0,
+            carried: HashSet::new(),
             torn: 0,
             frames: 0,
         }
@@ -221,10 +224,6 @@ impl Checker {
     }
 
     fn fault(&mut self, place: Place, fault: &Fault, traffic: &Traffic, breaches: &mut Breaches) {
-        if fault.carried {
-            return;
-        }
-        self.faults += 1;
         let Some(number) = number_of(&fault.external_id) else {
             return breaches.add(Breach::Altered, || {
                 format!(
@@ -246,7 +245,12 @@ impl Checker {
                 fault.message
             )
         });
-        self.once(key, place, fault.id, breaches);
+        if fault.carried {
+            self.carried.insert(fault.id);
+        } else {
+            self.faults += 1;
+            self.once(key, place, fault.id, breaches);
+        }
     }
 
     fn once(&mut self, key: Key, place: Place, id: EventId, breaches: &mut Breaches) {
@@ -275,6 +279,19 @@ impl Checker {
             )
         });
         self.cursor = Some(cursor.place);
+    }
+
+    /// Whether these faults, whose segments were removed, were carried forward.
+    pub(crate) fn demand_carried<'a>(
+        &self,
+        faults: impl Iterator<Item = (&'a Key, &'a EventId)>,
+        breaches: &mut Breaches,
+    ) {
+        for (key, id) in faults {
+            breaches.unless(self.carried.contains(id), Breach::Lost, || {
+                format!("the fault {id} of {key:?} went with its segment")
+            });
+        }
     }
 
     /// Whether these stand in the log under the identity they were answered with.

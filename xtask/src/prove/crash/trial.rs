@@ -270,19 +270,20 @@ impl Trial {
         let mut anew = Checker::new(self.setup.data.join("log"));
         anew.look(&self.traffic, breaches)?;
         let kept = |key: &Key| {
-            self.checker
-                .seen
-                .get(key)
-                .is_none_or(|seen| seen.frame >= anew.first)
+            let seen = self.checker.seen.get(key);
+            seen.is_none_or(|seen| seen.frame >= anew.first)
         };
         anew.demand(acknowledged.iter().filter(|(key, _)| kept(key)), breaches);
+        // No fault was resolved, so all are open: those of segments that are gone stand further on.
+        let gone = acknowledged.iter().filter(|(key, _)| !kept(key));
+        let faults = gone.filter(|(key, _)| first(&self.traffic, **key).fault);
+        anew.demand_carried(faults, breaches);
         let expected = self
             .checker
             .seen
             .values()
             .filter(|seen| seen.frame >= anew.first)
             .count();
-        // What a carried fault stands for was seen in a frame that is gone.
         let same = anew.seen.len() == expected;
         breaches.unless(same, Breach::Log, || {
             format!(

@@ -1,3 +1,4 @@
+use super::super::traffic::Kind;
 use super::*;
 use std::fs;
 use std::path::Path;
@@ -137,8 +138,40 @@ fn other_content_is_a_breach_in_events_and_faults() {
     log.append(&Entry::Event(entry.clone()));
     entry.event.external_id = "stranger".to_owned();
     log.append(&Entry::Event(entry.clone()));
-    let fault = Fault {
-        id: entry.event.id,
+    log.append(&Entry::Fault(Box::new(fault(entry.event.id, b""))));
+    let breaches = log.look(&mut log.checker());
+    assert_eq!(breaches.count(Breach::Altered), 3, "{breaches}");
+}
+
+#[test]
+fn a_fault_must_be_carried_out_of_removed_segments() {
+    let mut log = Log::new();
+    let number = (1..)
+        .find(|number| log.traffic.kind(*number) == Kind::Unmappable)
+        .unwrap();
+    let key = Key {
+        number,
+        reused: false,
+    };
+    let body = log.traffic.content(key).body.unwrap();
+    let ids = [1, 2].map(|byte| EventId::from_bytes([byte; 16]));
+    let carried = Fault {
+        external_id: format!("e{number}"),
+        carried: true,
+        ..fault(ids[0], &body)
+    };
+    log.append(&Entry::Fault(Box::new(carried)));
+    let mut checker = log.checker();
+    let mut breaches = log.look(&mut checker);
+    checker.demand_carried([(&key, &ids[0])].into_iter(), &mut breaches);
+    assert!(breaches.is_empty(), "{breaches}");
+    checker.demand_carried([(&key, &ids[1])].into_iter(), &mut breaches);
+    assert_eq!(breaches.count(Breach::Lost), 1);
+}
+
+fn fault(id: EventId, body: &[u8]) -> Fault {
+    Fault {
+        id,
         flow: "hooks".to_owned(),
         cause: FaultCause::Mapping,
         blame: Blame::Us,
@@ -146,13 +179,13 @@ fn other_content_is_a_breach_in_events_and_faults() {
         time: UnixMillis(1),
         external_id: "e1".to_owned(),
         event: None,
-        raw: Raw::default(),
+        raw: Raw {
+            body: Bytes::copy_from_slice(body),
+            ..Raw::default()
+        },
         fingerprint: [0; 16],
         carried: false,
-    };
-    log.append(&Entry::Fault(Box::new(fault)));
-    let breaches = log.look(&mut log.checker());
-    assert_eq!(breaches.count(Breach::Altered), 3, "{breaches}");
+    }
 }
 
 #[test]
