@@ -11,6 +11,7 @@ mod fuzz;
 mod kill;
 mod power;
 mod program;
+mod sim;
 
 use anyhow::Result;
 
@@ -19,7 +20,13 @@ use crate::report::{Report, Tally};
 use crate::workspace::Workspace;
 
 /// All proofs, in the order in which they are listed and run.
-pub(crate) const PROOFS: &[Item] = &[kill::ITEM, power::ITEM, fuzz::ITEM, evidence::ITEM];
+pub(crate) const PROOFS: &[Item] = &[
+    kill::ITEM,
+    power::ITEM,
+    sim::ITEM,
+    fuzz::ITEM,
+    evidence::ITEM,
+];
 
 /// Runs every proof in full, and writes the chapter on evidence.
 ///

@@ -1,7 +1,7 @@
 //! Plays many seeds of a scenario and prints what they did.
 //!
-//! `seeds [--seeds N] [--first S] [--seed S] [--sabotage NAME]`; ends with 0 when everything held
-//! and enough was done, with 1 when not, with 2 when it was called wrongly.
+//! Ends with 0 when everything held and enough was done, with 1 when not, with 2 when it was
+//! called wrongly.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -16,38 +16,53 @@ use tidegate_sim::scenario::{Sabotage, Scenario};
 use tidegate_sim::seeds::{Seeds, Verdict};
 use tidegate_sim::world::run;
 
-const USAGE: &str = "usage: seeds [--seeds N] [--first S] [--seed S] [--sabotage NAME]";
+const USAGE: &str = "usage: seeds [--seeds N] [--first S] [--seed S] [--sabotage NAME|all]
+  --seeds N       how many, 10000 unless said
+  --first S       the first of them, 0 unless said
+  --seed S        only this one, with its trace
+  --sabotage NAME with a defect made on purpose, which must be noticed; all: each of them in turn";
 
 /// What is asked for.
 struct Asked {
     seeds: Seeds,
-    /// Only this one, with its trace.
-    one: Option<u64>,
+    what: What,
+}
+
+enum What {
+    Seeds,
+    One(u64),
+    Sabotages,
 }
 
 fn main() -> ExitCode {
-    match asked() {
-        Ok(Asked {
-            seeds,
-            one: Some(seed),
-        }) => {
-            let outcome = run(&seeds.scenario, seed);
-            println!(
-                "{outcome}  {:#?}\n  digest {:016x}",
-                outcome.report, outcome.digest
-            );
-            ExitCode::from(u8::from(!outcome.violations.is_empty()))
-        }
-        Ok(Asked { seeds, one: None }) => {
-            let verdict = play(&seeds);
-            print!("{verdict}");
-            ExitCode::from(u8::from(!verdict.is_good()))
-        }
+    let Asked { seeds, what } = match asked() {
+        Ok(asked) => asked,
         Err(problem) => {
             eprintln!("{problem}\n{USAGE}");
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
-    }
+    };
+    let good = match what {
+        What::One(seed) => {
+            let outcome = run(&seeds.scenario, seed);
+            println!(
+                "{outcome}{:#?}\ndigest {:016x}",
+                outcome.report, outcome.digest
+            );
+            outcome.violations.is_empty()
+        }
+        What::Seeds => {
+            let verdict = play(&seeds);
+            print!("{verdict}");
+            verdict.is_good()
+        }
+        What::Sabotages => {
+            // All are played, whatever the first ones say.
+            let noticed = Sabotage::ALL.map(|sabotage| noticed(&seeds, sabotage));
+            noticed.iter().all(|noticed| *noticed)
+        }
+    };
+    ExitCode::from(u8::from(!good))
 }
 
 /// Plays the seeds on as many threads as the machine has; each seed stays on one.
@@ -81,13 +96,29 @@ fn told(outcome: &Outcome) {
     }
 }
 
+/// Plays seeds until the sabotage shows.
+fn noticed(seeds: &Seeds, sabotage: Sabotage) -> bool {
+    let scenario = seeds.scenario.clone().sabotaged(sabotage);
+    let all = seeds.first..seeds.first.saturating_add(seeds.count);
+    let caught = all
+        .map(|seed| run(&scenario, seed))
+        .find_map(|outcome| Some((outcome.seed, outcome.violations.into_iter().next()?)));
+    let name = sabotage.name();
+    match &caught {
+        Some((seed, violation)) => println!("{name}: seed {seed}, {}", violation.rule),
+        None => println!("{name}: NOT NOTICED"),
+    }
+    caught.is_some()
+}
+
 fn asked() -> Result<Asked, String> {
+    let scenario = Scenario::receive();
     let mut seeds = Seeds {
-        scenario: Scenario::receive(),
+        scenario,
         first: 0,
         count: 10_000,
     };
-    let mut one = None;
+    let mut what = What::Seeds;
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
         let value = args
@@ -101,15 +132,16 @@ fn asked() -> Result<Asked, String> {
         match name.as_str() {
             "--seeds" => seeds.count = number()?,
             "--first" => seeds.first = number()?,
-            "--seed" => one = Some(number()?),
+            "--seed" => what = What::One(number()?),
+            "--sabotage" if value == "all" => what = What::Sabotages,
             "--sabotage" => {
                 let mut all = Sabotage::ALL.into_iter();
                 let found = all.find(|sabotage| sabotage.name() == value);
-                seeds.scenario.sabotage =
-                    Some(found.ok_or_else(|| format!("there is no sabotage {value}"))?);
+                let found = found.ok_or_else(|| format!("there is no sabotage {value}"))?;
+                seeds.scenario.sabotage = Some(found);
             }
             _ => return Err(format!("{name} is not known")),
         }
     }
-    Ok(Asked { seeds, one })
+    Ok(Asked { seeds, what })
 }
