@@ -43,8 +43,8 @@ pub(crate) const ED25519_PRIVATE: &str = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZc
 impl SecretSource for Secrets {
     fn env(&self, name: &str) -> Option<String> {
         Some(match name {
-            "WHSEC_NEW" => "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned(),
-            "WHSEC_OLD" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
+            "WHSEC_NEW" | "WEBHOOK_SECRET" => "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned(),
+            "WHSEC_OLD" | "SVIX_SECRET" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
             "ED25519" => ED25519_PUBLIC.to_owned(),
             other => format!("{other}-0123456789abcdef0123456789abcdef"),
         })
