@@ -46,6 +46,16 @@ impl Workers {
         })
     }
 
+    /// Spawns a task on each thread; it is dropped with the thread's runtime.
+    pub fn spawn_on_each<F>(&self, task: impl Fn() -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        for handle in &self.handles {
+            handle.spawn(task());
+        }
+    }
+
     pub(super) fn handles(&self) -> Vec<Handle> {
         self.handles.clone()
     }
