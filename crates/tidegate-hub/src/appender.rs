@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::applier::Written;
 use crate::clock::now;
 use crate::inbox::Inbox;
+use crate::pace::Pace;
 use crate::post::{Outbox, Ticket};
 use crate::settings::Retention;
 use crate::stats::{HubStats, add};
@@ -49,6 +50,7 @@ pub(crate) struct Appender {
     pub(crate) retention: Arc<ArcSwap<Retention>>,
     pub(crate) look: Look,
     pub(crate) outbox: Outbox,
+    pub(crate) pace: Pace,
 }
 
 /// What the last look at the log said.
@@ -71,16 +73,18 @@ impl Appender {
             } else {
                 IDLE_WAIT
             };
-            let arrived = self.inbox.take(wait);
-            if let Some(frame) = arrived.applied {
-                self.intake.applied(frame);
-            }
-            for offer in arrived.offers {
-                self.take(offer);
+            let mut closing = self.take_in(wait, 1).1;
+            if !closing
+                && !self.intake.is_idle()
+                && let Some(wait) = self.pace.wait()
+            {
+                let (came, closes) = self.take_in(wait.at_most, wait.more);
+                self.pace.came(wait, came);
+                closing = closes;
             }
             self.append_next();
             self.look();
-            if arrived.closing && (self.intake.is_idle() || self.intake.is_held()) {
+            if closing && (self.intake.is_idle() || self.intake.is_held()) {
                 for (ticket, refused) in self.intake.refuse_all(Refusal::Closing) {
                     self.outbox.put(ticket, refused);
                 }
@@ -88,6 +92,20 @@ impl Appender {
                 return;
             }
         }
+    }
+
+    /// Takes in what comes within `wait`, or as soon as `wanted` offers are there; gives how many came
+    /// and whether it is to close.
+    fn take_in(&mut self, wait: Duration, wanted: usize) -> (usize, bool) {
+        let arrived = self.inbox.take(wait, wanted);
+        if let Some(frame) = arrived.applied {
+            self.intake.applied(frame);
+        }
+        let came = arrived.offers.len();
+        for offer in arrived.offers {
+            self.take(offer);
+        }
+        (came, arrived.closing)
     }
 
     fn take(&mut self, offer: Offer<Ticket>) {
@@ -138,8 +156,10 @@ impl Appender {
         };
         match appended {
             Ok(head) => {
-                self.stats.appended(batch.entries(), begun.elapsed());
+                let took = begun.elapsed();
+                self.stats.appended(batch.entries(), took);
                 let (synced, changes) = self.intake.synced(batch, head.frame);
+                self.pace.synced(synced.len(), took);
                 answers.extend(synced);
                 if changes.iter().any(|it| matches!(it, Change::Cursor { .. })) {
                     self.cursors.store(Arc::new(self.intake.cursors().clone()));

@@ -23,6 +23,7 @@ use crate::applier::{APPLY_QUEUE_FRAMES, Applier};
 use crate::clock::now;
 use crate::disk::{DiskError, FsDisk};
 use crate::inbox::Inbox;
+use crate::pace::Pace;
 use crate::post::{Outbox, Return};
 use crate::progress::Progress;
 use crate::scrub::{Record, Scrubber};
@@ -172,6 +173,7 @@ impl Hub {
             retention: Arc::clone(&retention),
             look: Look::default(),
             outbox: Outbox::default(),
+            pace: Pace::default(),
         };
         let applier = Applier {
             views: Arc::clone(&views),
@@ -179,12 +181,7 @@ impl Hub {
             stats: Arc::clone(&stats),
             progress: Arc::clone(&progress),
         };
-        let scrubber = Scrubber {
-            reader: Arc::clone(&reader),
-            inbox: Arc::clone(&inbox),
-            stats: Arc::clone(&stats),
-            record: record_into(Arc::clone(&inbox)),
-        };
+        let scrubber = scrubber(&reader, &inbox, &stats);
         let applier_reader = Arc::clone(&reader);
         let threads = vec![
             spawn("tidegate-log", move || appender.run())?,
@@ -338,6 +335,15 @@ fn leave(inbox: &Inbox, kind: &str, entry: Entry) {
         content,
     }) {
         tracing::warn!(%refusal, kind, "a system event was not kept");
+    }
+}
+
+fn scrubber(reader: &Arc<dyn LogReader>, inbox: &Arc<Inbox>, stats: &Arc<HubStats>) -> Scrubber {
+    Scrubber {
+        reader: Arc::clone(reader),
+        inbox: Arc::clone(inbox),
+        stats: Arc::clone(stats),
+        record: record_into(Arc::clone(inbox)),
     }
 }
 

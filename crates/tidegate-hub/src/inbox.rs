@@ -23,7 +23,8 @@ struct State {
     bytes: usize,
     applied: Option<FrameNumber>,
     closing: bool,
-    sleeping: bool,
+    /// The writer sleeps until so many offers are there; 0 while it is awake.
+    wanted: usize,
 }
 
 /// What has come since the last look.
@@ -92,16 +93,16 @@ impl Inbox {
         waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
-    /// Takes what has come; waits up to `wait` for something if there is nothing.
-    pub(crate) fn take(&self, wait: Duration) -> Arrived {
+    /// Takes what has come; waits up to `wait` until `wanted` offers are there.
+    pub(crate) fn take(&self, wait: Duration, wanted: usize) -> Arrived {
         let mut state = self.lock();
-        if state.offers.is_empty() && !state.closing && !wait.is_zero() {
-            state.sleeping = true;
+        if state.offers.len() < wanted && !state.closing && !wait.is_zero() {
+            state.wanted = wanted;
             let waited = self.wake.wait_timeout_while(state, wait, |state| {
-                state.offers.is_empty() && !state.closing
+                state.offers.len() < wanted && !state.closing
             });
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            state.sleeping = false;
+            state.wanted = 0;
         }
         state.bytes = 0;
         let offers = std::mem::take(&mut state.offers);
@@ -113,9 +114,9 @@ impl Inbox {
     }
 
     fn wake(&self, state: MutexGuard<'_, State>) {
-        let sleeping = state.sleeping;
+        let due = state.wanted > 0 && (state.closing || state.offers.len() >= state.wanted);
         drop(state);
-        if sleeping {
+        if due {
             self.wake.notify_one();
         }
     }

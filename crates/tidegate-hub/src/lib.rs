@@ -18,6 +18,7 @@ pub mod views;
 mod appender;
 mod applier;
 mod inbox;
+mod pace;
 mod progress;
 mod scrub;
 mod trim;

@@ -166,10 +166,10 @@ impl<T> Batch<T> {
                 )
             })
             .collect();
-        let changes = self.fresh.into_iter().enumerate();
-        let changes = changes
-            .flat_map(|(slot, fresh)| fresh.changes(place(slot)))
-            .collect();
+        let mut changes = Vec::with_capacity(self.fresh.len());
+        for (slot, fresh) in self.fresh.into_iter().enumerate() {
+            fresh.changes(place(slot), &mut changes);
+        }
         (answers, changes, self.draft)
     }
 
@@ -200,11 +200,11 @@ impl Fresh {
         }
     }
 
-    fn changes(self, place: Place) -> Vec<Change> {
+    fn changes(self, place: Place, to: &mut Vec<Change>) {
         match self {
             Self::Identity {
                 fault: Some(fault), ..
-            } => fault_changes(&fault, place),
+            } => to.extend(fault_changes(&fault, place)),
             Self::Identity {
                 id,
                 fingerprint,
@@ -215,16 +215,16 @@ impl Fresh {
                     place,
                     outcome: Outcome::Event,
                 };
-                vec![Change::Identity { id, known }]
+                to.push(Change::Identity { id, known });
             }
             Self::Cursor {
                 subscription,
                 place,
-            } => vec![Change::Cursor {
+            } => to.push(Change::Cursor {
                 subscription,
                 place,
-            }],
-            Self::Plain(entry) => changes_of(&entry, place),
+            }),
+            Self::Plain(entry) => to.extend(changes_of(&entry, place)),
         }
     }
 }
