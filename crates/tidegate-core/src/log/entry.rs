@@ -66,7 +66,8 @@ pub struct EventEntry {
 /// An event set aside, because it could not be mapped, identified or told from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Identity of the fault; that of the event where it is known.
+    /// Identity of the fault: made from the identity of the event and its content, so that it is never
+    /// taken for the event, and other content under the same identity is another fault.
     pub id: EventId,
     /// The flow that took it in.
     pub flow: String,
