@@ -24,7 +24,9 @@ use super::embedded::{EmbeddedLog, OpenOptions, Tail, empty_head, write_segment}
 use super::engine::{Damage, Head};
 use super::frame::FrameDraft;
 use super::scan::{Ending, Expected, Scanned, scan};
-use super::segment::{Extent, Footer, IndexEntry, Segment, SegmentHeader, segment_name};
+use super::segment::{
+    Extent, Footer, HEADER_LEN, IndexEntry, Segment, SegmentHeader, segment_name,
+};
 use super::view::{Shared, View};
 
 impl<D: Disk> EmbeddedLog<D> {
@@ -349,15 +351,21 @@ fn believable(footer: &Footer, header: &SegmentHeader, limit: FrameNumber) -> bo
         && footer.extent.last.next() == limit
 }
 
-/// Makes the last frame durable in earnest: it is written again, because a failed sync before the crash
-/// may have left pages that can be read but are neither on disk nor going to be.
+/// Makes header and last frame durable in earnest: they are written again, because a failed sync
+/// before (of a process that died over it, or of an open that failed) may have left pages that can be
+/// read but are neither on disk nor going to be.
 fn settle(file: &impl DiskFile, last_frame: Option<(u64, usize)>) -> io::Result<()> {
+    rewrite(file, 0, HEADER_LEN)?;
     if let Some((offset, len)) = last_frame {
-        let mut bytes = vec![0; len];
-        let read = read_full(file, &mut bytes, offset)?;
-        file.write_at(bytes.get(..read).unwrap_or_default(), offset)?;
+        rewrite(file, offset, len)?;
     }
     file.sync_data()
+}
+
+fn rewrite(file: &impl DiskFile, offset: u64, len: usize) -> io::Result<()> {
+    let mut bytes = vec![0; len];
+    let read = read_full(file, &mut bytes, offset)?;
+    file.write_at(bytes.get(..read).unwrap_or_default(), offset)
 }
 
 /// Overwrites a torn frame; synced by [`settle`]. The length is at most that of a frame.

@@ -33,7 +33,7 @@ pub(super) const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// One index entry for about so many bytes of frames.
 pub(super) const INDEX_STEP_BYTES: usize = 64 * 1024;
 
-const HEADER_LEN: usize = 256;
+pub(super) const HEADER_LEN: usize = 256;
 const HEADER_MAGIC: [u8; 4] = *b"TGS1";
 const FOOTER_MAGIC: [u8; 4] = *b"TGX1";
 const TRAILER_MAGIC: [u8; 4] = *b"TGXE";

@@ -277,3 +277,33 @@ fn a_segment_begun_by_a_killed_process_survives_a_power_loss() {
         assert_eq!(head, FrameNumber(1), "stopped at call {stops_in}");
     }
 }
+
+/// The header of a segment can be read from the cache although its sync failed in an open before this
+/// one: it must be written again before frames are acknowledged behind it.
+#[test]
+fn a_header_whose_sync_failed_is_written_again() {
+    for (stops_in, sync) in (0..6).flat_map(|stops_in| [(stops_in, 0), (stops_in, 1)]) {
+        for seed in 0..8 {
+            let disk = MemDisk::new(seed);
+            disk.set_faults(Faults {
+                stops_in: Some(stops_in),
+                ..Faults::default()
+            });
+            drop(try_open(&disk));
+            disk.crash(Crash::KeepAll);
+            disk.set_faults(Faults {
+                sync_fails_in: Some(sync),
+                ..Faults::default()
+            });
+            drop(try_open(&disk));
+            disk.set_faults(Faults::default());
+            let (mut log, _) = open(&disk);
+            append(&mut log, "acknowledged").unwrap();
+            disk.crash(Crash::LoseAll);
+            let (log, report) = open(&disk);
+            let found = (log.head().frame, report.damage);
+            let at = format!("stopped at call {stops_in}, sync {sync} failed, seed {seed}");
+            assert_eq!(found, (FrameNumber(1), None), "{at}");
+        }
+    }
+}
