@@ -3,10 +3,10 @@
 //! [`world::run`] plays one [`scenario::Scenario`] from one seed: external systems send, retry and
 //! repeat; one region's node drives the log and the receive core as the real hub does, with views
 //! that lag behind; subscribers read and acknowledge; processes are killed, power fails, disks
-//! fill, fail and tear, clocks step back. After every step the [`invariants`](mod@report) hold, or
-//! the run ends with a violation and the steps before it. [`seeds::Seeds`] plays many seeds and
-//! also fails when they did too little: too short, too few acknowledged events, a kind of fault
-//! or a named situation that never came.
+//! fill, fail and tear, clocks step back. After every step the [rules](report::Rule) hold, or the
+//! run ends with a violation and the steps before it. [`seeds::Seeds`] plays many seeds and also
+//! fails when they did too little: too short, too few acknowledged events, a kind of fault or a
+//! named situation that never came.
 //!
 //! The same scenario and seed give the same run, step by step. Nothing here does I/O, reads a
 //! clock or draws from a random source of its own.

@@ -129,8 +129,17 @@ impl World {
         let lossy = self.cx.now < self.lossy_until;
         let cx = &mut self.cx;
         match *step {
-            Step::Send { .. } | Step::Retry { .. } | Step::Reply { .. } | Step::Expire { .. } => {
-                self.send(step, lossy);
+            Step::Send { sender } if !self.healed => self.send(sender, lossy),
+            Step::Retry { sender, item } => {
+                self.with_sender(sender, |cx, actor| actor.retry(cx, item, lossy));
+            }
+            Step::Reply { request, accepted } => {
+                self.with_sender(request.sender, |cx, actor| {
+                    actor.reply(cx, request, accepted)
+                });
+            }
+            Step::Expire { request } => {
+                self.with_sender(request.sender, |cx, actor| actor.expire(cx, request));
             }
             Step::Arrive { request } => self.arrive(request),
             Step::Write { life } if life == self.node.life => self.node.write(cx),
@@ -151,7 +160,7 @@ impl World {
             Step::Acknowledge { subscriber, place } => self.acknowledge(subscriber, place),
             Step::Fault if !self.healed => self.fault(),
             Step::Doom { life } if life == self.node.life && self.doom.is_some() => self.crash(),
-            Step::Fault | Step::Doom { .. } => {}
+            Step::Send { .. } | Step::Fault | Step::Doom { .. } => {}
             Step::DiskFreed => self.node.disk.limit(None),
             Step::Restart => self.restart(),
             Step::Heal => self.heal(),
@@ -159,33 +168,15 @@ impl World {
         }
     }
 
-    fn send(&mut self, step: &Step, lossy: bool) {
-        let cx = &mut self.cx;
-        let (Step::Send { sender }
-        | Step::Retry { sender, .. }
-        | Step::Reply {
-            request: Request { sender, .. },
-            ..
-        }
-        | Step::Expire {
-            request: Request { sender, .. },
-        }) = *step
-        else {
-            return;
-        };
-        let Some(actor) = self.senders.get_mut(sender) else {
-            return;
-        };
-        match *step {
-            Step::Send { .. } if !self.healed => {
-                actor.send(cx, lossy);
-                let wait = cx.random.around(self.scenario.send_every);
-                cx.after(wait, Step::Send { sender });
-            }
-            Step::Retry { item, .. } => actor.retry(cx, item, lossy),
-            Step::Reply { request, accepted } => actor.reply(cx, request, accepted),
-            Step::Expire { request } => actor.expire(cx, request),
-            _ => {}
+    fn send(&mut self, sender: usize, lossy: bool) {
+        self.with_sender(sender, |cx, actor| actor.send(cx, lossy));
+        let wait = self.cx.random.around(self.scenario.send_every);
+        self.cx.after(wait, Step::Send { sender });
+    }
+
+    fn with_sender(&mut self, sender: usize, act: impl FnOnce(&mut Context, &mut Sender)) {
+        if let Some(actor) = self.senders.get_mut(sender) {
+            act(&mut self.cx, actor);
         }
     }
 
