@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tidegate_config::config::Identity;
 use tidegate_core::log::entry::{Blame, FaultCause};
 use tidegate_core::receive::intake::{Answer, Content, Refusal};
@@ -39,6 +39,12 @@ pub(crate) async fn receive(
         return answered;
     }
     let timeout = public.request_timeout();
+    let announced = body.size_hint().upper().unwrap_or(u64::MAX);
+    if announced > UNPROVEN_BYTES_MAX
+        && let Err(refusal) = judge_head(flow, parts, now)
+    {
+        return unverified(public, flow, now, &refusal);
+    }
     let body = match read_body(body, flow.flow.body_max, timeout).await {
         Ok(body) => body,
         Err(error) => {
@@ -46,13 +52,7 @@ pub(crate) async fn receive(
             return problem(error.status(), "body", &error.to_string());
         }
     };
-    let request = Request {
-        method: parts.method.as_str(),
-        path: parts.uri.path(),
-        query: parts.uri.query().unwrap_or_default(),
-        headers: &parts.headers,
-        body: &body,
-    };
+    let request = request(parts, &body);
     let verified = match flow.verifier.verify(now, &request) {
         Ok(verified) => verified,
         Err(refusal) => return unverified(public, flow, now, &refusal),
@@ -87,6 +87,34 @@ pub(crate) async fn receive(
     flow.metrics.took(begun.elapsed());
     response
 }
+
+/// What the schemes look at.
+fn request<'a>(parts: &'a Parts, body: &'a [u8]) -> Request<'a> {
+    Request {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body,
+    }
+}
+
+/// Refuses by the head alone what no body could make genuine: so a stranger cannot have us hold
+/// large bodies by sending them.
+fn judge_head(flow: &ReceiveFlow, parts: &Parts, now: UnixMillis) -> Result<(), Unverified> {
+    match flow.verifier.verify(now, &request(parts, &[])) {
+        Err(Unverified::Mismatch | Unverified::TooOld { .. } | Unverified::TooNew { .. })
+            if flow.flow.verify.signs_body() =>
+        {
+            Ok(())
+        }
+        other => other.map(|_| ()),
+    }
+}
+
+/// Bytes of a body that are read from anybody; the head of a larger one is judged first. Most
+/// webhooks are smaller, and meet the scheme once only.
+const UNPROVEN_BYTES_MAX: u64 = 64 << 10;
 
 /// What is answered without looking at the body.
 fn before_body(flow: &ReceiveFlow, parts: &Parts) -> Option<Response<ReplyBody>> {

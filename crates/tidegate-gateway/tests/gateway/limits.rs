@@ -200,3 +200,33 @@ async fn methods_and_paths_that_are_not_taken() {
     }
     assert_eq!(site.events().len(), 1);
 }
+
+/// A large body is not read from whoever shows nothing that could make it genuine.
+#[tokio::test]
+async fn strangers_do_not_get_large_bodies_read() {
+    let site = Site::start(
+        r#"
+systems: { partner: {} }
+flows:
+  signed:
+    system: partner
+    receive: { path: /in/signed, verify: { scheme: standard-webhooks, secret: "${env:WHSEC_NEW}" } }
+    event: { type: '"t"' }
+  bearer:
+    system: partner
+    receive: { path: /in/bearer, verify: { scheme: bearer, token: "${env:READER}" } }
+    event: { id: none, type: '"t"' }
+"#,
+    )
+    .await;
+    for path in ["/in/signed", "/in/bearer"] {
+        for length in ["content-length: 1000000", "transfer-encoding: chunked"] {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: t\r\n{length}\r\nexpect: 100-continue\r\n\r\n"
+            );
+            let answer = raw(site.gateway().address(), head).await;
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+            assert!(!answer.contains("100 Continue"), "{answer}");
+        }
+    }
+}

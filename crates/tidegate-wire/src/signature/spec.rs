@@ -196,6 +196,15 @@ impl Spec {
         }
     }
 
+    /// Whether the scheme proves the body. If not, a request can be judged by its head alone.
+    #[must_use]
+    pub const fn signs_body(&self) -> bool {
+        !matches!(
+            self,
+            Self::Basic { .. } | Self::Bearer { .. } | Self::ApiKey { .. } | Self::DangerNone
+        )
+    }
+
     /// Headers that carry a credential; originals are kept without them. Signatures are none: they
     /// prove one body only.
     #[must_use]
