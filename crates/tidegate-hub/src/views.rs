@@ -228,6 +228,7 @@ impl Views {
         let mut batch = self.db.batch();
         let mut identities = Vec::with_capacity(changes.len());
         let mut trims = Vec::new();
+        let mut cursors: BTreeMap<&str, Place> = BTreeMap::new();
         for change in changes {
             match change {
                 Change::Identity { id, known } => identities.push((*id, *known)),
@@ -238,9 +239,17 @@ impl Views {
                     subscription,
                     place,
                 } => {
-                    batch.insert(&self.cursors, subscription.as_str(), codec::place(place));
+                    let cursor = cursors.entry(subscription).or_insert(*place);
+                    *cursor = (*cursor).max(*place);
                 }
                 Change::Trim { oldest } => trims.push(*oldest),
+            }
+        }
+        for (subscription, place) in cursors {
+            // A checkpoint repeats the cursors of the moment it was planned, and others may have been
+            // acknowledged since: a cursor never goes back.
+            if self.cursor(subscription)?.is_none_or(|at| at < place) {
+                batch.insert(&self.cursors, subscription, codec::place(&place));
             }
         }
         // Before `applied` goes on: a fault or cursor may stand here twice, but not be missing.
@@ -358,6 +367,13 @@ impl Views {
         let value = self.ledger.get(id.as_bytes())?;
         value
             .map(|value| codec::read_known(&value).ok_or(ViewsError::Value))
+            .transpose()
+    }
+
+    fn cursor(&self, subscription: &str) -> Result<Option<Place>, ViewsError> {
+        let value = self.cursors.get(subscription)?;
+        value
+            .map(|value| codec::read_place(&value).ok_or(ViewsError::Value))
             .transpose()
     }
 

@@ -8,13 +8,15 @@ use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::log::entry::{Blame, Entry, EventEntry, Fault, FaultCause, encode_event};
 use tidegate_core::receive::fingerprint;
 use tidegate_core::receive::intake::{Answer, Content, IntakeLimits, Refusal};
+use tidegate_core::view::Change;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::{Hub, OpenReport};
 use tidegate_hub::query::PageLimits;
 use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
+use tidegate_hub::views::Views;
 use tidegate_types::event::{Event, Raw};
 use tidegate_types::id::{EventId, FlowNamespace};
-use tidegate_types::position::FrameNumber;
+use tidegate_types::position::{FrameNumber, Place};
 
 const PAGE: PageLimits = PageLimits {
     entries: 1000,
@@ -198,6 +200,34 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
         }
     }
     files
+}
+
+#[test]
+fn a_cursor_in_the_views_is_not_taken_back_by_a_checkpoint_that_was_planned_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, _) = open(&settings(folder.path()));
+    let reader = hub.reader();
+    let path = folder.path().join("others");
+    let (views, _) = Views::open(&path, &reader.bounds()).unwrap();
+    let cursor = |frame| Change::Cursor {
+        subscription: "worker/all".to_owned(),
+        place: Place {
+            incarnation: reader.bounds().incarnation,
+            frame: FrameNumber(frame),
+            index: 3,
+        },
+    };
+    let at = |views: &Views| views.cursors().unwrap()["worker/all"].frame;
+    views
+        .apply(&*reader, &[cursor(7), cursor(5)], FrameNumber(8))
+        .unwrap();
+    assert_eq!(at(&views), FrameNumber(7), "behind it in the same batch");
+    views.apply(&*reader, &[cursor(6)], FrameNumber(9)).unwrap();
+    assert_eq!(at(&views), FrameNumber(7), "in a later batch");
+    views
+        .apply(&*reader, &[cursor(9)], FrameNumber(10))
+        .unwrap();
+    assert_eq!(at(&views), FrameNumber(9), "it goes on");
 }
 
 #[test]
