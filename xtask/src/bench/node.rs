@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn the_configuration_is_valid_and_measures_what_it_says() {
-        let address = SocketAddr::from(([127, 0, 0, 1], 7400));
-        let text = configuration(address, address, Path::new("data"));
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let text = configuration(at(7400), at(7401), Path::new("data"));
         let loaded = tidegate_config::load("bench.yaml", &text, None, &Secrets);
         let config = loaded
             .config
