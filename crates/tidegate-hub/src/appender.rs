@@ -183,6 +183,7 @@ impl Appender {
                     "a frame was not written; its callers are refused"
                 );
                 answers.extend(self.intake.failed(batch, refusal(&error)));
+                self.intake.ends_at(self.engine.head().frame);
             }
         }
     }

@@ -160,6 +160,13 @@ impl Hub {
                     }
                     page.scanned_to = Some(place);
                 }
+                // Frames with nothing but chunks count too, or a page could end where it began.
+                let looked_at = Place {
+                    incarnation: header.incarnation,
+                    frame: header.number,
+                    index: 0,
+                };
+                page.scanned_to = page.scanned_to.max(Some(looked_at));
                 next = frame.number().next();
                 scanned = scanned.saturating_add(frame.bytes().len() as u64);
             }

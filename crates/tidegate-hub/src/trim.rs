@@ -24,7 +24,11 @@ use crate::views::{Views, ViewsError};
 /// A checkpoint that has not come back after this long was refused (too much was waiting): plan anew.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(60);
 
-/// Open faults carried forward in one trim. With more, it goes on at the next one.
+/// Between two looks for faults that are left behind: the views have applied the last ones by then.
+/// A fault that is carried twice is one fault still.
+const CARRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Open faults carried forward at a time.
 const CARRIED_MAX: usize = 1024;
 
 /// The trimming of one log.
@@ -34,6 +38,7 @@ pub(crate) struct Trimmer {
     pub(crate) views: Arc<Views>,
     pub(crate) stats: Arc<HubStats>,
     pending: Option<Pending>,
+    next: UnixMillis,
     told_held: bool,
 }
 
@@ -63,6 +68,7 @@ impl Trimmer {
             views,
             stats,
             pending: None,
+            next: UnixMillis(0),
             told_held: false,
         }
     }
@@ -76,6 +82,9 @@ impl Trimmer {
     ) -> Option<Vec<Entry>> {
         if let Some(pending) = self.pending {
             return self.finish(now, engine, pending);
+        }
+        if now < self.next {
+            return None;
         }
         let retention = self.retention.load_full();
         let low_water = self.low_water(now, &retention, intake);
@@ -211,8 +220,10 @@ impl Trimmer {
                 entries.push(Entry::Fault(fault));
             }
         }
-        if faults.len() >= CARRIED_MAX {
-            // The rest first: the checkpoint follows when no open fault is left behind.
+        if !entries.is_empty() {
+            // The checkpoint waits until none is left behind: by itself it could be written although
+            // the frame of a carried fault was not.
+            self.next = now.plus(CARRY_EVERY);
             return Ok(entries);
         }
         let mut cursors = intake.cursors().clone();

@@ -343,6 +343,11 @@ impl<T> Intake<T> {
         answers
     }
 
+    /// The log ends at `frame`: after a failure that left some chunks of a large entry behind.
+    pub fn ends_at(&mut self, frame: FrameNumber) {
+        self.end.1 = self.end.1.max(frame);
+    }
+
     /// The ledger has applied everything up to `frame`.
     pub fn applied(&mut self, frame: FrameNumber) {
         self.window.release(frame);

@@ -463,3 +463,24 @@ fn what_was_acknowledged_is_found_at_once() {
         assert!(hub.find(&id_of(&kept)).unwrap().is_some());
     }
 }
+
+#[test]
+fn a_scan_gets_past_an_entry_that_is_larger_than_a_page_looks_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, _) = open(&settings(folder.path()));
+    offer(&hub, event("large", vec![b'x'; 6_000_000]));
+    offer(&hub, event("small", b"1".to_vec()));
+    let limits = PageLimits {
+        scan_bytes: 1 << 20,
+        ..PAGE
+    };
+    let small =
+        |entry: &Entry| matches!(entry, Entry::Event(it) if it.event.external_id == "small");
+    let (mut after, mut found) = (None, 0);
+    for _ in 0..20 {
+        let page = hub.scan(after, limits, small).unwrap();
+        assert!(page.at_end || page.scanned_to > after);
+        (after, found) = (page.scanned_to, found + page.found.len());
+    }
+    assert_eq!(found, 1);
+}
