@@ -108,10 +108,11 @@ pub(crate) fn conditions(workspace: &Workspace) -> Result<String> {
     )?;
     let system = said(Command::new("uname").args(["-srm"]))?;
     let disk = said(
-        Command::new("stat")
-            .args(["-f", "-c", "%T"])
+        Command::new("df")
+            .arg("--output=fstype")
             .arg(workspace.target()),
     )?;
+    let disk = disk.lines().last().unwrap_or_default();
     let cpus = thread::available_parallelism()?;
     let load = fs::read_to_string("/proc/loadavg")?;
     let load = load.split(' ').next().unwrap_or_default();

@@ -89,7 +89,7 @@ fn prove(workspace: &Workspace, args: &Args) -> Result<Figures> {
     let program = build(workspace, profile, args.program.clone())?;
     let mut figures = Figures::new(ITEM.name);
     figures.say("seed", args.seed);
-    figures.say("build", profile.name());
+    figures.say("build", profile.of(args.program.is_some()));
     let kills = if args.sample { 10 } else { args.kills };
     // The trimming log takes a third.
     let parts = [kills - kills / 3, kills / 3];

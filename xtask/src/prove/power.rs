@@ -100,7 +100,7 @@ fn prove(workspace: &Workspace, args: &Args) -> Result<Figures> {
     };
     let mut figures = Figures::new(ITEM.name);
     figures.say("seed", args.seed);
-    figures.say("build", profile.name());
+    figures.say("build", profile.of(args.program.is_some()));
     match Image::new(&proof.folder) {
         Ok(image) => proof.on_ext4(image, &mut figures)?,
         Err(error) => {

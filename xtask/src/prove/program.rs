@@ -16,8 +16,10 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
-    pub(crate) const fn name(self) -> &'static str {
+    /// What the figures say of the build.
+    pub(crate) const fn of(self, given: bool) -> &'static str {
         match self {
+            _ if given => "a program that was given, not built here",
             Self::Release => "release",
             Self::Development => "development",
         }
