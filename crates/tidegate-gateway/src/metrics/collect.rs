@@ -77,7 +77,7 @@ impl Samples<'_> {
             .map(|(bound, count)| {
                 let own = count.saturating_sub(before);
                 before = *count;
-                (if bound.is_finite() { *bound } else { f64::MAX }, own)
+                (*bound, own)
             })
             .collect();
         encoder.encode_histogram::<prometheus_client::encoding::NoLabelSet>(sum, before, &own, None)

@@ -48,7 +48,7 @@ fn every_series_carries_the_tags_of_the_node() {
             r#"tidegate_requests_unverified_total{{{tags},flow="github",system="github",reason="mismatch"}} 1"#
         ),
         format!(r#"tidegate_log_bytes{{{tags}}} 7.0"#),
-        format!(r#"tidegate_log_append_seconds_bucket{{le="+Inf",{tags}}} 3"#),
+        format!(r#"tidegate_log_append_seconds_bucket{{{tags},le="+Inf"}} 3"#),
         format!(r#"tidegate_log_append_seconds_count{{{tags}}} 3"#),
     ] {
         assert!(text.contains(&line), "{line}\n{text}");
