@@ -1,6 +1,6 @@
 //! A list of named programs of one kind (benches, proofs), each in a file of its own.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::workspace::Workspace;
 
@@ -44,6 +44,27 @@ fn listing(kind: &str, items: &[Item]) -> String {
         .iter()
         .map(|item| format!("{:<18} {}\n", item.name, item.about))
         .collect()
+}
+
+/// Runs `cargo xtask LIST NAME ARGS` again in an optimised build, if this is none: a slow client
+/// measures itself and makes a weak load. Gives whether the other one did well; `None` if this one is
+/// to do the work.
+///
+/// # Errors
+/// When the other one cannot be built or started.
+pub(crate) fn again_optimised(
+    workspace: &Workspace,
+    list: &str,
+    name: &str,
+    args: &[String],
+) -> Result<Option<bool>> {
+    if !cfg!(debug_assertions) {
+        return Ok(None);
+    }
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--release", "--quiet", "--package", "xtask", "--"]);
+    let status = cargo.args([list, name]).args(args).status();
+    Ok(Some(status.context("cargo does not start")?.success()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Release builds of what is measured, and of the bench itself.
+//! Release builds of what is measured.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -61,32 +61,4 @@ pub(crate) fn release(workspace: &Workspace, builds: &Builds) -> Result<Built> {
         bare: release.join("examples/bare"),
         hub_data: release.join("examples/hub_data"),
     })
-}
-
-/// Runs this bench again in an optimised build, if this is none: a slow generator measures itself.
-/// Gives whether the other one did well; `None` if this one is to do the work.
-///
-/// # Errors
-/// When the other one cannot be built or started.
-pub(crate) fn again_optimised(
-    workspace: &Workspace,
-    bench: &str,
-    args: &[String],
-) -> Result<Option<bool>> {
-    if !cfg!(debug_assertions) {
-        return Ok(None);
-    }
-    let mut cargo = workspace.cargo();
-    cargo.args([
-        "run",
-        "--release",
-        "--quiet",
-        "-p",
-        "xtask",
-        "--",
-        "bench",
-        bench,
-    ]);
-    let status = cargo.args(args).status().context("cargo does not start")?;
-    Ok(Some(status.success()))
 }

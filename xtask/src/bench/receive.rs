@@ -11,10 +11,10 @@ mod wrk;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use super::build::{Builds, again_optimised, release};
+use super::build::{Builds, release};
 use super::conditions::conditions;
 use super::node::Folder;
-use crate::catalogue::Item;
+use crate::catalogue::{Item, again_optimised};
 use crate::workspace::Workspace;
 
 pub(crate) const ITEM: Item = Item {
@@ -55,7 +55,7 @@ fn run(workspace: &Workspace, args: &[String]) -> Result<bool> {
     let options = Options::parse_from(
         std::iter::once("cargo xtask bench receive").chain(args.iter().map(String::as_str)),
     );
-    if let Some(done) = again_optimised(workspace, ITEM.name, args)? {
+    if let Some(done) = again_optimised(workspace, "bench", ITEM.name, args)? {
         return Ok(done);
     }
     let built = release(workspace, &options.builds)?;

@@ -14,10 +14,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::build::{Builds, Built, again_optimised, release};
+use super::build::{Builds, Built, release};
 use super::conditions::conditions;
 use super::node::{Folder, Node, on_disk};
-use crate::catalogue::Item;
+use crate::catalogue::{Item, again_optimised};
 use crate::workspace::Workspace;
 
 pub(crate) const ITEM: Item = Item {
@@ -61,7 +61,7 @@ fn run(workspace: &Workspace, args: &[String]) -> Result<bool> {
     let options = Options::parse_from(
         std::iter::once("cargo xtask bench start").chain(args.iter().map(String::as_str)),
     );
-    if let Some(done) = again_optimised(workspace, ITEM.name, args)? {
+    if let Some(done) = again_optimised(workspace, "bench", ITEM.name, args)? {
         return Ok(done);
     }
     let built = release(workspace, &options.builds)?;

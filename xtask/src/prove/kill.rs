@@ -8,8 +8,8 @@ use clap::Parser;
 
 use super::crash::{Node, Plan, Setup, Trial};
 use super::figures::Figures;
-use super::program::{Profile, build, optimised};
-use crate::catalogue::Item;
+use super::program::{Profile, build};
+use crate::catalogue::{Item, again_optimised};
 use crate::workspace::Workspace;
 
 /// The proof.
@@ -70,7 +70,7 @@ const SCENES: [Scene; 2] = [
 fn run(workspace: &Workspace, args: &[String]) -> Result<bool> {
     let parsed = Args::parse_from(args);
     if !parsed.sample
-        && let Some(done) = optimised(workspace, ITEM.name, args)?
+        && let Some(done) = again_optimised(workspace, "prove", ITEM.name, args)?
     {
         return Ok(done);
     }

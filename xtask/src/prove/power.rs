@@ -20,8 +20,8 @@ use self::image::{Flag, Image};
 use self::shim::{Mode, Shim};
 use super::crash::{Breach, Node, Plan, Random, Setup, Tallied, Trial};
 use super::figures::Figures;
-use super::program::{Profile, build, optimised};
-use crate::catalogue::Item;
+use super::program::{Profile, build};
+use crate::catalogue::{Item, again_optimised};
 use crate::workspace::{Workspace, stdout};
 
 /// The proof.
@@ -75,7 +75,7 @@ struct Proof<'a> {
 fn run(workspace: &Workspace, args: &[String]) -> Result<bool> {
     let parsed = Args::parse_from(args);
     if !parsed.sample
-        && let Some(done) = optimised(workspace, ITEM.name, args)?
+        && let Some(done) = again_optimised(workspace, "prove", ITEM.name, args)?
     {
         return Ok(done);
     }

@@ -1,4 +1,4 @@
-//! Builds of what is proved, and of the proof itself.
+//! Builds of what is proved.
 
 use std::path::PathBuf;
 
@@ -53,32 +53,4 @@ pub(crate) fn build(
         "debug"
     };
     Ok(workspace.target().join(folder).join("tidegate"))
-}
-
-/// Runs this proof again in an optimised build, if this is none: a slow client makes a weak load.
-/// Gives whether the other one held; `None` if this one is to do the work.
-///
-/// # Errors
-/// When the other one cannot be built or started.
-pub(crate) fn optimised(
-    workspace: &Workspace,
-    proof: &str,
-    args: &[String],
-) -> Result<Option<bool>> {
-    if !cfg!(debug_assertions) {
-        return Ok(None);
-    }
-    let mut cargo = workspace.cargo();
-    cargo.args([
-        "run",
-        "--release",
-        "--quiet",
-        "--package",
-        "xtask",
-        "--",
-        "prove",
-        proof,
-    ]);
-    let status = cargo.args(args).status().context("cargo does not start")?;
-    Ok(Some(status.success()))
 }
