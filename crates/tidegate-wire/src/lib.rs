@@ -1,4 +1,4 @@
-//! Formats at the edges of Tidegate, pure: signature schemes, CloudEvents, content encodings.
+//! Formats at the edges of Tidegate, pure: signature schemes, CloudEvents, content encodings, calls of AWS.
 //!
 //! Everything here turns bytes into values and back. Nothing opens a socket or a file, reads a clock
 //! or draws a random number: time is a parameter, and keys come from the configuration. What comes
@@ -9,7 +9,9 @@
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+pub mod aws;
 pub mod cloudevents;
 pub mod content;
 pub mod form;
 pub mod signature;
+pub mod sigv4;
