@@ -42,3 +42,5 @@ pub use settings::{Http2Limits, ListenerSettings};
 pub use stats::HttpStats;
 pub use tls::{ClientAuth, TlsError, TlsSettings, TlsStore};
 pub use workers::Workers;
+
+pub(crate) use tls::{authorities, certificates};

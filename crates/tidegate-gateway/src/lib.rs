@@ -9,6 +9,7 @@
 pub mod gateway;
 pub mod http;
 pub mod metrics;
+pub mod outbound;
 
 mod answer;
 mod generation;
