@@ -1,0 +1,1 @@
+//! Empty: the manifest beside it pins where test vectors come from.
