@@ -33,7 +33,7 @@ pub struct OpenOptions {
     /// The region whose log it is.
     pub origin: String,
     /// Nominal size of a segment in bytes, from 4 KiB to 1 GiB. Larger ones make retention coarser,
-    /// smaller ones cost more files.
+    /// smaller ones cost more files. The first one of a log is smaller, so that it starts soon.
     pub segment_bytes: u64,
     /// How many bytes the log may take on disk; when it is reached, appends are refused.
     pub size_max: u64,
@@ -63,6 +63,9 @@ impl OpenOptions {
     }
 }
 
+/// The first segment of a new log has at most so many bytes, since the first start waits until it is
+/// filled with zeros: 4 MiB take some tens of milliseconds. The next one is filled behind its back.
+pub(super) const FIRST_SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The smallest segment: header and a few small frames, as tests like them.
 const SEGMENT_BYTES_MIN: u64 = 4 * 1024;
 /// The origin must fit the segment's header.
@@ -111,15 +114,24 @@ impl<D: Disk> EmbeddedLog<D> {
     /// Gives the file and the offset for `bytes` more bytes, in a new segment if the last one has no room.
     fn room(&mut self, now: UnixMillis, bytes: u64) -> Result<(Arc<D::File>, u64), AppendError> {
         if let Tail::Open(file) = &self.tail {
-            let end = self.last_extent().end;
+            let (end, len) = self.last_bytes();
             let empty = end == SEGMENT_HEADER_BYTES;
-            if empty || end + bytes <= self.options.segment_bytes {
+            if empty || end + bytes <= len {
                 return Ok((Arc::clone(file), end));
             }
         }
         let len = self.options.segment_bytes.max(SEGMENT_HEADER_BYTES + bytes);
         let file = self.begin_segment(now, len)?;
         Ok((file, SEGMENT_HEADER_BYTES))
+    }
+
+    /// Where the frames of the last segment end, and how long its file is.
+    fn last_bytes(&self) -> (u64, u64) {
+        let view = self.shared.view();
+        let last = view.segments.back();
+        last.map_or((SEGMENT_HEADER_BYTES, 0), |last| {
+            (last.extent.end, last.bytes)
+        })
     }
 
     fn last_extent(&self) -> Extent {

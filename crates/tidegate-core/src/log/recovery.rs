@@ -20,7 +20,9 @@ pub use report::{CutTail, OpenError, RecoveryReport};
 
 use super::FrameHash;
 use super::disk::{Disk, DiskFile, read_full};
-use super::embedded::{EmbeddedLog, OpenOptions, Tail, empty_head, write_segment};
+use super::embedded::{
+    EmbeddedLog, FIRST_SEGMENT_BYTES_MAX, OpenOptions, Tail, empty_head, write_segment,
+};
 use super::engine::{Damage, Head};
 use super::frame::FrameDraft;
 use super::scan::{Ending, Expected, Scanned, scan};
@@ -151,7 +153,7 @@ impl<F: DiskFile> Recovery<F> {
             created: now,
             origin: options.origin.clone(),
         };
-        let len = options.segment_bytes;
+        let len = options.segment_bytes.min(FIRST_SEGMENT_BYTES_MAX);
         let file = write_segment(disk, &name, &header, len).map_err(OpenError::io(&name))?;
         let file = Arc::new(file);
         let segment = Segment {
