@@ -82,7 +82,7 @@ impl Handler for Public {
         }
         let (parts, body) = request.into_parts();
         if let Some(flow) = generation.flow_at(parts.uri.path()) {
-            return receive(self, flow, &parts, body).await;
+            return receive(self, flow, parts, body).await;
         }
         if parts.uri.path().starts_with(services::PREFIX) {
             return services::call(self, &generation, &parts, body).await;

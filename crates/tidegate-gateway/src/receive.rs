@@ -17,7 +17,7 @@ use tidegate_wire::cloudevents::{
     self, CloudEvent, DecodeError, Limits, encode_structured, handshake,
 };
 use tidegate_wire::content::{self, ContentError, decode_body};
-use tidegate_wire::signature::{Refusal as Unverified, Request, Verified, slack};
+use tidegate_wire::signature::{Refusal as Unverified, Request, slack};
 
 use crate::answer::{self, Outcome, problem};
 use crate::generation::ReceiveFlow;
@@ -31,17 +31,17 @@ use crate::public::Public;
 pub(crate) async fn receive(
     public: &Public,
     flow: &ReceiveFlow,
-    parts: &Parts,
+    parts: Parts,
     body: Incoming,
 ) -> Response<ReplyBody> {
     let (now, begun) = (now(), Instant::now());
-    if let Some(answered) = before_body(flow, parts) {
+    if let Some(answered) = before_body(flow, &parts) {
         return answered;
     }
     let timeout = public.request_timeout();
     let announced = body.size_hint().upper().unwrap_or(u64::MAX);
     if announced > UNPROVEN_BYTES_MAX
-        && let Err(refusal) = judge_head(flow, parts, now)
+        && let Err(refusal) = judge_head(flow, &parts, now)
     {
         return unverified(public, flow, now, &refusal);
     }
@@ -52,7 +52,7 @@ pub(crate) async fn receive(
             return problem(error.status(), "body", &error.to_string());
         }
     };
-    let request = request(parts, &body);
+    let request = request(&parts, &body);
     let verified = match flow.verifier.verify(now, &request) {
         Ok(verified) => verified,
         Err(refusal) => return unverified(public, flow, now, &refusal),
@@ -71,18 +71,25 @@ pub(crate) async fn receive(
             return undecoded(&error);
         }
     };
+    let external_id = match flow.flow.identity {
+        Identity::Scheme => verified.external_id.map(str::to_owned),
+        _ => None,
+    };
     let raw = original(flow, &parts.headers, request.query, body.clone());
+    drop(body);
     let accepted = Accepted {
         public,
         flow,
         now,
-        verified: &verified,
-        headers: &parts.headers,
+        external_id,
+        headers: parts.headers,
     };
+    // The target shares the connection's read buffer as well, see [`Accepted`].
+    drop(parts.uri);
     let response = if flow.is_cloudevents() {
-        accepted.cloud_events(&decoded, raw).await
+        accepted.cloud_events(decoded, raw).await
     } else {
-        accepted.webhook(&decoded, raw).await
+        accepted.webhook(decoded, raw).await
     };
     flow.metrics.took(begun.elapsed());
     response
@@ -228,12 +235,16 @@ fn text_header<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> &'a str
 }
 
 /// A genuine request. From here on nothing is turned away but for want of room.
+///
+/// Headers and body lie in the connection's read buffer. They are let go before the answer of the log
+/// is waited for, so that the connection reads on into the same memory.
 struct Accepted<'a> {
     public: &'a Public,
     flow: &'a ReceiveFlow,
     now: UnixMillis,
-    verified: &'a Verified<'a>,
-    headers: &'a HeaderMap,
+    /// The identity the scheme signs, if the flow goes by it.
+    external_id: Option<String>,
+    headers: HeaderMap,
 }
 
 impl Accepted<'_> {
@@ -246,8 +257,9 @@ impl Accepted<'_> {
         }
     }
 
-    async fn webhook(&self, body: &Bytes, raw: Raw) -> Response<ReplyBody> {
-        let Some(mapper) = &self.flow.mapper else {
+    async fn webhook(self, body: Bytes, raw: Raw) -> Response<ReplyBody> {
+        let (public, flow, now) = (self.public, self.flow, self.now);
+        let Some(mapper) = &flow.mapper else {
             // Only CloudEvents flows have none.
             return problem(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -255,36 +267,36 @@ impl Accepted<'_> {
                 "no mapping",
             );
         };
-        let content_type = text_header(self.headers, &header::CONTENT_TYPE);
         let subject = Subject {
             raw: &raw,
-            content_type,
-            body,
+            content_type: text_header(&self.headers, &header::CONTENT_TYPE),
+            body: &body,
         };
         let content = match mapper.map(subject).await {
             Ok(None) => {
-                self.flow.metrics.filtered.inc();
+                flow.metrics.filtered.inc();
                 return answer::one(&Outcome::Filtered);
             }
-            Ok(Some(mapped)) => self.mapped(mapped, body, raw),
+            Ok(Some(mapped)) => self.mapped(mapped, &body, raw),
             Err(failure) => {
                 let known = self.known_identity(mapper, subject, &failure).await;
                 self.fault(known, failure, raw)
             }
         };
-        let answer = self.public.hub.offer(content).await;
-        self.flow.metrics.answered(&answer, self.now);
+        drop((self, body));
+        let answer = public.hub.offer(content).await;
+        flow.metrics.answered(&answer, now);
         answer::one(&Outcome::Answered(answer))
     }
 
     fn mapped(&self, mapped: Mapped, body: &Bytes, raw: Raw) -> Content {
         let identity = match self.flow.flow.identity {
             Identity::Expression => mapped.external_id.clone(),
-            Identity::Scheme => self.verified.external_id.map(str::to_owned),
+            Identity::Scheme => self.external_id.clone(),
             Identity::Content => Some(content_id(body)),
             Identity::None | Identity::CloudEvent => Some(self.public.unique.next()),
         };
-        let content_type = data_type(self.flow, self.headers);
+        let content_type = data_type(self.flow, &self.headers);
         match identity.filter(|id| !id.is_empty()) {
             Some(id) => self.door().mapped(id, mapped, content_type, raw),
             None => {
@@ -307,7 +319,7 @@ impl Accepted<'_> {
         failure: &MapFailure,
     ) -> Option<String> {
         match self.flow.flow.identity {
-            Identity::Scheme => self.verified.external_id.map(str::to_owned),
+            Identity::Scheme => self.external_id.clone(),
             Identity::Content => Some(content_id(subject.body)),
             Identity::Expression if !is_overrun(failure) => mapper.identity(subject).await,
             Identity::Expression | Identity::None | Identity::CloudEvent => None,
@@ -343,8 +355,9 @@ impl Accepted<'_> {
         )
     }
 
-    async fn cloud_events(&self, body: &Bytes, raw: Raw) -> Response<ReplyBody> {
-        let contents = match cloudevents::decode(self.headers, body, Limits::default()) {
+    async fn cloud_events(self, body: Bytes, raw: Raw) -> Response<ReplyBody> {
+        let (public, flow, now) = (self.public, self.flow, self.now);
+        let contents = match cloudevents::decode(&self.headers, &body, Limits::default()) {
             Ok(events) => self.originals(events, raw),
             // It announces events and holds none that can be read: set aside, so that it is not lost.
             Err(error @ (DecodeError::Json(_) | DecodeError::Invalid(_))) => {
@@ -354,16 +367,17 @@ impl Accepted<'_> {
                     message: error.to_string(),
                     external_id: String::new(),
                 };
-                vec![self.door().fault(&content_id(body), failure, raw)]
+                vec![self.door().fault(&content_id(&body), failure, raw)]
             }
             Err(error) => {
-                self.flow.metrics.unread.inc();
+                flow.metrics.unread.inc();
                 return undecodable(&error);
             }
         };
         let single = contents.len() == 1;
-        let outcomes = offer_all(self.public, contents).await;
-        self.flow.metrics.answered_all(&outcomes, self.now);
+        drop((self, body));
+        let outcomes = offer_all(public, contents).await;
+        flow.metrics.answered_all(&outcomes, now);
         match outcomes.as_slice() {
             [outcome] if single => answer::one(outcome),
             outcomes => answer::many(outcomes),
