@@ -19,6 +19,7 @@
 //!   Bodies are asked for without compression.
 
 pub mod auth;
+pub mod aws;
 
 mod dial;
 mod endpoint;

@@ -5,11 +5,20 @@
 //! refusal, and each action reads its own answer. A batch may be accepted in part, so its answer is
 //! one verdict for each entry, in the order they were given.
 //!
+//! A [`Dispatch`] takes any number of events to a [`Target`], a queue or a bus: it makes the calls and
+//! reads their answers, and in the end has one [`EventResult`] for each event.
+//!
 //! Sources: the API references of Amazon SQS and Amazon EventBridge, "AWS JSON protocol" in the Smithy
 //! specification.
 
 pub mod events;
 pub mod sqs;
+
+mod dispatch;
+mod target;
+
+pub use dispatch::{Dispatch, EventResult, Refusal, RefusalCause};
+pub use target::{Bus, Item, Queue, Target};
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -18,8 +27,8 @@ use serde::{Deserialize, Serialize};
 /// Most entries of one batch, at SQS and at EventBridge.
 pub const BATCH_ENTRIES_MAX: usize = 10;
 
-/// Largest answer that is read: ten messages of the largest size with every character escaped
-/// (`\u0001` takes six bytes), and room for their attributes.
+/// Largest answer that is read: one message of the largest size with every character escaped
+/// (`\u0001` takes six bytes) and room for its attributes, or ten of common sizes.
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Longest text of theirs that is kept of an error.
@@ -130,7 +139,7 @@ pub fn outcome(status: StatusCode, body: &[u8]) -> Result<&[u8], AnswerError> {
     if status == StatusCode::OK {
         return Ok(body);
     }
-    let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+    let refusal: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
     // `com.amazonaws.sqs#QueueDoesNotExist`, in some services followed by `:` and an address.
     let code = refusal.code.rsplit('#').next().unwrap_or_default();
     let code = code.split(':').next().unwrap_or_default();
@@ -146,7 +155,7 @@ pub fn outcome(status: StatusCode, body: &[u8]) -> Result<&[u8], AnswerError> {
 }
 
 #[derive(Default, Deserialize)]
-struct Refusal {
+struct ErrorBody {
     #[serde(rename = "__type", default)]
     code: String,
     #[serde(default)]

@@ -3,16 +3,16 @@
 import json
 import sys
 
+ACCEPTED = "accepted"
 EXPECTED = {
-    "one message": {"accepted": 1},
-    "a batch": {"accepted": 2, "rejected": 0},
-    "a fifo batch": {"accepted": 2, "rejected": 0},
-    "received": {"messages": 12, "kinds": 12, "whole": True, "rounds": True},
-    "deleted": {"accepted": 12, "rejected": 0},
-    "empty": {"messages": 0},
-    "events": {"accepted": 2, "rejected": 0},
-    "no such queue": {"refused": True, "named": True},
-    "wrong secret": {"refused": True, "status": 403},
+    "a queue": {"results": [ACCEPTED] * 5 + ["event"] + [ACCEPTED] * 7, "calls": 2, "failure": None},
+    "a fifo queue": {"results": [ACCEPTED] * 5, "calls": 3, "failure": None},
+    "the same again": {"results": [ACCEPTED] * 5, "calls": 3, "failure": None},
+    "a source": {"messages": 12, "whole": 13, "again": 1, "deleted": 12, "left": 0},
+    "a source that is not there": {"named": True},
+    "a bus": {"results": [ACCEPTED, "event", ACCEPTED], "calls": 1, "failure": None},
+    "no such queue": {"results": ["access"], "calls": 1, "failure": None},
+    "wrong secret": {"results": ["access"], "calls": 1, "failure": None},
 }
 
 passed = failed = 0

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod answers;
+mod aws;
 mod connections;
 mod credentials;
 mod proxies;

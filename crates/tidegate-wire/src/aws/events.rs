@@ -1,5 +1,7 @@
 //! EventBridge: putting events on a bus (`PutEvents`).
 
+use std::borrow::Borrow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AnswerError, Call, CallError, Verdict, call, check_entries, check_size, cut, read};
@@ -38,6 +40,18 @@ impl Entry {
             .fold(0_usize, |sum, text| sum.saturating_add(text.len()));
         bytes.saturating_add(if self.time.is_some() { TIME_BYTES } else { 0 })
     }
+
+    /// What the service would refuse of it.
+    pub(super) fn check(&self) -> Result<(), CallError> {
+        check_source(&self.source)?;
+        if !is_name(&self.detail_type) {
+            return Err(CallError::Field("the detail type"));
+        }
+        if !self.detail.trim_ascii_start().starts_with('{') {
+            return Err(CallError::Field("the detail (it must be an object)"));
+        }
+        check_size("the entry", self.bytes(), ENTRIES_BYTES_MAX)
+    }
 }
 
 /// What a time counts for.
@@ -47,24 +61,16 @@ const TIME_BYTES: usize = 14;
 ///
 /// # Errors
 /// Too many or too large entries, or one without source, type or an object as detail.
-pub fn put_events(entries: &[Entry]) -> Result<Call, CallError> {
+pub fn put_events<E: Borrow<Entry>>(entries: &[E]) -> Result<Call, CallError> {
     check_entries(entries.len())?;
+    let entries: Vec<&Entry> = entries.iter().map(Borrow::borrow).collect();
     let mut bytes = 0_usize;
-    for entry in entries {
-        let named = |text: &str| (1..=NAME_BYTES_MAX).contains(&text.len());
-        if !named(&entry.source) || entry.source.starts_with("aws.") {
-            return Err(CallError::Field("the source"));
-        }
-        if !named(&entry.detail_type) {
-            return Err(CallError::Field("the detail type"));
-        }
-        if !entry.detail.trim_ascii_start().starts_with('{') {
-            return Err(CallError::Field("the detail (it must be an object)"));
-        }
+    for entry in &entries {
+        entry.check()?;
         bytes = bytes.saturating_add(entry.bytes());
     }
     check_size("the batch", bytes, ENTRIES_BYTES_MAX)?;
-    let body = Put { entries };
+    let body = Put { entries: &entries };
     Ok(call(
         "AWSEvents.PutEvents",
         "application/x-amz-json-1.1",
@@ -96,6 +102,31 @@ pub fn put_events_answer(sent: usize, body: &[u8]) -> Result<Vec<Verdict>, Answe
     Ok(answer.entries.into_iter().map(verdict).collect())
 }
 
+fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+}
+
+pub(super) fn check_source(source: &str) -> Result<(), CallError> {
+    // The prefix is for services of AWS.
+    if is_name(source) && !source.starts_with("aws.") {
+        Ok(())
+    } else {
+        Err(CallError::Field("the source"))
+    }
+}
+
+/// Longest name or ARN of a bus (API reference, `PutEventsRequestEntry`).
+const BUS_BYTES_MAX: usize = 1600;
+
+pub(super) fn check_bus(name: &str) -> Result<(), CallError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-:".contains(&byte);
+    if (1..=BUS_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain) {
+        Ok(())
+    } else {
+        Err(CallError::Field("the event bus"))
+    }
+}
+
 /// Codes that come again however often the entry is sent (API reference, `PutEventsResultEntry`).
 fn is_ours(code: &str) -> bool {
     [
@@ -113,7 +144,7 @@ fn is_ours(code: &str) -> bool {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Put<'a> {
-    entries: &'a [Entry],
+    entries: &'a [&'a Entry],
 }
 
 #[derive(Deserialize)]

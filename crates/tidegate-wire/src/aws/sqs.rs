@@ -1,5 +1,6 @@
 //! SQS: sending, receiving and deleting messages.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub const ATTRIBUTES_MAX: usize = 10;
 
 /// Longest group and deduplication id (API reference, `SendMessage`).
 const ID_BYTES_MAX: usize = 128;
+
+/// Longest name of an attribute (SQS Developer Guide, message attributes).
+const ATTRIBUTE_NAME_BYTES_MAX: usize = 256;
 
 /// Longest queue URL that is sent; names have 80 characters, hosts fewer than 256.
 const QUEUE_URL_BYTES_MAX: usize = 512;
@@ -56,12 +60,13 @@ impl Message {
         })
     }
 
-    fn check(&self) -> Result<(), CallError> {
+    /// What the service would refuse of it.
+    pub(super) fn check(&self) -> Result<(), CallError> {
         if self.body.is_empty() || !self.body.chars().all(is_taken) {
             return Err(CallError::Field("the body"));
         }
         let attribute = |(name, value): (&String, &String)| {
-            is_id(name) && !value.is_empty() && value.chars().all(is_taken)
+            is_attribute_name(name) && !value.is_empty() && value.chars().all(is_taken)
         };
         if self.attributes.len() > ATTRIBUTES_MAX || !self.attributes.iter().all(attribute) {
             return Err(CallError::Field("an attribute"));
@@ -128,12 +133,12 @@ pub fn send_message_answer(body: &[u8]) -> Result<String, AnswerError> {
 ///
 /// # Errors
 /// Too many or too large, or a message that the service would refuse.
-pub fn send_batch(queue_url: &str, messages: &[Message]) -> Result<Call, CallError> {
+pub fn send_batch<M: Borrow<Message>>(queue_url: &str, messages: &[M]) -> Result<Call, CallError> {
     check_queue(queue_url)?;
     check_entries(messages.len())?;
     let mut bytes = 0_usize;
     let mut entries = Vec::with_capacity(messages.len());
-    for (number, message) in messages.iter().enumerate() {
+    for (number, message) in messages.iter().map(Borrow::borrow).enumerate() {
         message.check()?;
         bytes = bytes.saturating_add(message.bytes());
         let entry = Send {
@@ -188,7 +193,7 @@ fn verdicts(action: &'static str, sent: usize, body: &[u8]) -> Result<Vec<Verdic
     whole.ok_or_else(|| malformed("an entry without a verdict".to_owned()))
 }
 
-fn check_queue(queue_url: &str) -> Result<(), CallError> {
+pub(super) fn check_queue(queue_url: &str) -> Result<(), CallError> {
     let graphic = queue_url.bytes().all(|byte| byte.is_ascii_graphic());
     if queue_url.is_empty() || queue_url.len() > QUEUE_URL_BYTES_MAX || !graphic {
         return Err(CallError::Field("the queue's URL"));
@@ -197,8 +202,21 @@ fn check_queue(queue_url: &str) -> Result<(), CallError> {
 }
 
 /// Letters, digits and punctuation.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// SQS Developer Guide, "Amazon SQS message attributes".
+fn is_attribute_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let lower = name.to_ascii_lowercase();
+    (1..=ATTRIBUTE_NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(plain)
+        && !name.starts_with('.')
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && !lower.starts_with("aws.")
+        && !lower.starts_with("amazon.")
 }
 
 /// The characters XML 1.0 has; the service refuses a message with others.

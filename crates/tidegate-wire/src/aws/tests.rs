@@ -110,7 +110,10 @@ fn limits_of_messages() {
             ..
         })
     ));
-    assert_eq!(send_batch(QUEUE, &[]), Err(CallError::Entries(0)));
+    assert_eq!(
+        send_batch::<Message>(QUEUE, &[]),
+        Err(CallError::Entries(0))
+    );
     assert_eq!(
         send_batch(QUEUE, &vec![message("a"); 11]),
         Err(CallError::Entries(11))
