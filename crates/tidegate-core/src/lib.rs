@@ -1,5 +1,7 @@
-//! The pure machines of Tidegate: the frame log and the receive core.
+//! The pure machines of Tidegate: the frame log, the receive core and the polling machine.
 
 pub mod log;
+pub mod poll;
+mod random;
 pub mod receive;
 pub mod view;

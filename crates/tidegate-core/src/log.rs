@@ -15,7 +15,7 @@
 //!
 //! It deliberately does not know what entries mean: dedup, cursors and faults are projections of others.
 
-mod codec;
+pub(crate) mod codec;
 
 pub mod entry;
 pub mod frame;

@@ -9,4 +9,5 @@ pub mod batch;
 pub mod fingerprint;
 pub mod intake;
 pub mod ledger;
+pub mod page;
 mod window;

@@ -8,7 +8,7 @@ use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
-use crate::log::entry::{Entry, Fault, FaultCause};
+use crate::log::entry::{Entry, Fault, FaultCause, Polled};
 use crate::receive::ledger::{Known, Outcome};
 
 /// One change of the views.
@@ -29,6 +29,14 @@ pub enum Change {
         /// Its name.
         subscription: String,
         /// How far.
+        place: Place,
+    },
+    /// A flow has read its source up to here. A view keeps the one with the highest number, and where
+    /// it stands: it is copied forward before that goes.
+    Polled {
+        /// How far.
+        polled: Box<Polled>,
+        /// Where that stands in the log.
         place: Place,
     },
     /// The frames before `oldest` are about to be removed.
@@ -95,6 +103,10 @@ pub fn changes_of(entry: &Entry, place: Place) -> Vec<Change> {
                 }])
                 .collect()
         }
+        Entry::Polled(polled) => vec![Change::Polled {
+            polled: polled.clone(),
+            place,
+        }],
         Entry::System(_) | Entry::Chunk(_) | Entry::Joined(_) | Entry::Unknown { .. } => Vec::new(),
     }
 }

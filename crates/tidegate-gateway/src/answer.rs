@@ -37,7 +37,8 @@ impl Outcome {
             Self::Answered(Answer::SetAside { fault, repeat, .. }) => {
                 format!(r#"{{"id":"{fault}","fault":true,"repeat":{repeat}}}"#)
             }
-            Self::Answered(Answer::Noted) => "{}".to_owned(),
+            // No request is answered by a page.
+            Self::Answered(Answer::Noted | Answer::Page(_)) => "{}".to_owned(),
             Self::Answered(Answer::Refused(refusal)) => {
                 format!(r#"{{"refused":"{}"}}"#, refusal.name())
             }

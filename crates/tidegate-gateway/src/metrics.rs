@@ -273,7 +273,7 @@ impl FlowMetrics {
             Answer::Repeat { .. } | Answer::SetAside { repeat: true, .. } => self.repeats.inc(),
             Answer::SetAside { .. } => self.faults.inc(),
             Answer::Refused(refusal) => return count(&self.refused, refusal.name()),
-            Answer::Noted => return,
+            Answer::Noted | Answer::Page(_) => return,
         };
         self.last_event.fetch_max(received.0, Ordering::Relaxed);
     }

@@ -109,7 +109,10 @@ impl Appender {
     }
 
     fn take(&mut self, offer: Offer<Ticket>) {
-        let grows = matches!(offer.content, Content::Event { .. } | Content::Fault(_));
+        let grows = matches!(
+            offer.content,
+            Content::Event { .. } | Content::Fault(_) | Content::Page(_)
+        );
         if self.look.full && grows {
             return self
                 .outbox

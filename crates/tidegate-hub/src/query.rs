@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_core::log::engine::{LogReader, ReadError};
-use tidegate_core::log::entry::{Entry, EventEntry, Fault};
+use tidegate_core::log::entry::{Entry, EventEntry, Fault, Polled};
 use tidegate_core::receive::ledger::Ledger as _;
 use tidegate_core::view::FaultSummary;
 use tidegate_types::id::EventId;
@@ -28,6 +28,9 @@ pub enum QueryError {
     /// The views could not be read.
     #[error("the local views cannot be read")]
     Views(#[from] ViewsError),
+    /// The views are behind the log, and the question is about what was written last.
+    #[error("the local views have not caught up with the log")]
+    Behind,
     /// The ledger could not be read.
     #[error(transparent)]
     Ledger(#[from] tidegate_core::receive::ledger::LedgerError),
@@ -220,6 +223,18 @@ impl Hub {
             number = FrameNumber(number.0.saturating_sub(1));
         }
         Ok(None)
+    }
+
+    /// How far a flow that polls has read its source, with everything that was acknowledged before the
+    /// call.
+    ///
+    /// # Errors
+    /// See [`QueryError`]; `Behind` is worth another try.
+    pub fn polled(&self, flow: &str) -> Result<Option<Polled>, QueryError> {
+        if !self.settled(VIEWS_WAIT) {
+            return Err(QueryError::Behind);
+        }
+        Ok(self.views().polled(flow)?.map(|(polled, _)| polled))
     }
 
     /// The open faults from the newest to the oldest.

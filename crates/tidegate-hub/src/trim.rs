@@ -1,7 +1,7 @@
 //! When the log is trimmed, and what is written before.
 //!
 //! A trim has two steps, so that a crash between them loses nothing: first the entries that must
-//! outlive the old segments are appended (open faults carried forward, then a checkpoint with the
+//! outlive the old segments are appended (open faults and how far sources were read carried forward, then a checkpoint with the
 //! cursors); once the views have applied the checkpoint, and with it forgotten the identities of
 //! the old frames, the segments are removed.
 
@@ -220,6 +220,12 @@ impl Trimmer {
                 entries.push(Entry::Fault(fault));
             }
         }
+        for (mut polled, place) in self.views.polls()? {
+            if leaving(&place) {
+                polled.carried = true;
+                entries.push(Entry::Polled(Box::new(polled)));
+            }
+        }
         if !entries.is_empty() {
             // The checkpoint waits until none is left behind: by itself it could be written although
             // the frame of a carried fault was not.
@@ -258,7 +264,7 @@ impl Trimmer {
 
 #[derive(Debug, thiserror::Error)]
 enum TrimPrepareError {
-    #[error("the open faults cannot be listed")]
+    #[error("the open faults and the cursors of sources cannot be listed")]
     Views(#[from] ViewsError),
     #[error("an open fault cannot be read")]
     Log(#[from] ReadError),

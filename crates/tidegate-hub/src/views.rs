@@ -1,4 +1,5 @@
-//! The local views of the log, on fjall: the ledger of identities, the open faults, the cursors.
+//! The local views of the log, on fjall: the ledger of identities, the open faults, the cursors
+//! of subscriptions and of flows that poll.
 //!
 //! They store the frame they have applied after its changes and are never synced: after a crash they
 //! are a little behind and catch up from the log, where a change may be applied a second time. New
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use tidegate_core::log::engine::{Bounds, LogReader, ReadError};
+use tidegate_core::log::entry::Polled;
 use tidegate_core::receive::ledger::{Known, Ledger, LedgerError};
 use tidegate_core::view::{Change, FaultSummary, changes_of};
 use tidegate_types::id::EventId;
@@ -25,7 +27,7 @@ use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use recent::{RECENT_MAX, Recent};
 
 /// Format of the views; a change of it makes them be rebuilt, so it needs no migration.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Block cache: enough for the hot index and filter blocks of tens of millions of identities,
 /// small enough for an idle node of 60 MB.
@@ -49,6 +51,7 @@ pub struct Views {
     ledger: Keyspace,
     faults: Keyspace,
     cursors: Keyspace,
+    polls: Keyspace,
     meta: Keyspace,
     recent: Recent,
 }
@@ -134,6 +137,7 @@ impl Views {
             ledger: db.keyspace("ledger", options)?,
             faults: db.keyspace("faults", options)?,
             cursors: db.keyspace("cursors", options)?,
+            polls: db.keyspace("polls", options)?,
             meta: db.keyspace("meta", options)?,
             db,
             recent: Recent::default(),
@@ -229,6 +233,7 @@ impl Views {
         let mut identities = Vec::with_capacity(changes.len());
         let mut trims = Vec::new();
         let mut cursors: BTreeMap<&str, Place> = BTreeMap::new();
+        let mut polls: BTreeMap<&str, (&Polled, Place)> = BTreeMap::new();
         for change in changes {
             match change {
                 Change::Identity { id, known } => identities.push((*id, *known)),
@@ -242,6 +247,12 @@ impl Views {
                     let cursor = cursors.entry(subscription).or_insert(*place);
                     *cursor = (*cursor).max(*place);
                 }
+                Change::Polled { polled, place } => {
+                    let newest = polls.entry(&polled.flow).or_insert((polled, *place));
+                    if polled.number >= newest.0.number {
+                        *newest = (polled, *place);
+                    }
+                }
                 Change::Trim { oldest } => trims.push(*oldest),
             }
         }
@@ -250,6 +261,15 @@ impl Views {
             // acknowledged since: a cursor never goes back.
             if self.cursor(subscription)?.is_none_or(|at| at < place) {
                 batch.insert(&self.cursors, subscription, codec::place(&place));
+            }
+        }
+        for (flow, (polled, place)) in polls {
+            // What was copied forward may have been overtaken.
+            if self
+                .polled(flow)?
+                .is_none_or(|(known, _)| known.number <= polled.number)
+            {
+                batch.insert(&self.polls, flow, codec::polled(polled, place));
             }
         }
         // Before `applied` goes on: a fault or cursor may stand here twice, but not be missing.
@@ -390,6 +410,30 @@ impl Views {
             cursors.insert(name.to_owned(), place);
         }
         Ok(cursors)
+    }
+
+    /// How far a flow has read its source, and where that stands in the log.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn polled(&self, flow: &str) -> Result<Option<(Polled, Place)>, ViewsError> {
+        let value = self.polls.get(flow)?;
+        value
+            .map(|value| codec::read_polled(&value).ok_or(ViewsError::Value))
+            .transpose()
+    }
+
+    /// How far each flow has read its source, also those that poll no more.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn polls(&self) -> Result<Vec<(Polled, Place)>, ViewsError> {
+        let mut found = Vec::new();
+        for item in self.polls.iter() {
+            let (_, value) = item.into_inner()?;
+            found.push(codec::read_polled(&value).ok_or(ViewsError::Value)?);
+        }
+        Ok(found)
     }
 
     /// The open faults from the newest to the oldest, `limit` at most; those before `before` only,

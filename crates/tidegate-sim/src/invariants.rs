@@ -143,7 +143,7 @@ impl Audit {
                     self.checkpoint = self.checkpoint.max(checkpoint.oldest);
                 }
                 Entry::System(system) => self.system(&system),
-                Entry::Chunk(_) | Entry::Joined(_) | Entry::Unknown { .. } => {}
+                Entry::Chunk(_) | Entry::Joined(_) | Entry::Polled(_) | Entry::Unknown { .. } => {}
             }
         }
     }

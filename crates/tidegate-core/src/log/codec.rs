@@ -25,23 +25,23 @@ pub enum FieldError {
 
 /// Appends fields to a buffer.
 #[derive(Debug)]
-pub(super) struct Encoder<'a>(pub(super) &'a mut Vec<u8>);
+pub(crate) struct Encoder<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Encoder<'_> {
-    pub(super) fn u8(&mut self, value: u8) {
+    pub(crate) fn u8(&mut self, value: u8) {
         self.0.push(value);
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(crate) fn u32(&mut self, value: u32) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
+    pub(crate) fn u64(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Bytes whose length the format fixes.
-    pub(super) fn fixed(&mut self, value: &[u8]) {
+    pub(crate) fn fixed(&mut self, value: &[u8]) {
         self.0.extend_from_slice(value);
     }
 
@@ -49,16 +49,16 @@ impl Encoder<'_> {
     ///
     /// A length above `u32::MAX` is written as `u32::MAX`: such an entry is larger than
     /// [`super::ENTRY_BYTES_MAX`] and refused before it could reach a disk.
-    pub(super) fn bytes(&mut self, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.u32(length(value.len()));
         self.fixed(value);
     }
 
-    pub(super) fn text(&mut self, value: &str) {
+    pub(crate) fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());
     }
 
-    pub(super) fn pairs(&mut self, pairs: &[(String, String)]) {
+    pub(crate) fn pairs(&mut self, pairs: &[(String, String)]) {
         self.u32(length(pairs.len()));
         for (name, value) in pairs {
             self.text(name);
@@ -68,19 +68,19 @@ impl Encoder<'_> {
 }
 
 /// A length as it stands in the format; see [`Encoder::bytes`] for what saturation means.
-pub(super) fn length(value: usize) -> u32 {
+pub(crate) fn length(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// Reads fields from the front of shared bytes; byte fields are slices of them, not copies.
 #[derive(Debug)]
-pub(super) struct Decoder<'a> {
+pub(crate) struct Decoder<'a> {
     bytes: &'a Bytes,
     at: usize,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) const fn new(bytes: &'a Bytes) -> Self {
+    pub(crate) const fn new(bytes: &'a Bytes) -> Self {
         Self { bytes, at: 0 }
     }
 
@@ -91,19 +91,19 @@ impl<'a> Decoder<'a> {
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], FieldError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], FieldError> {
         self.take(N)?.try_into().map_err(|_| FieldError::Short)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, FieldError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, FieldError> {
         self.array().map(u8::from_le_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, FieldError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, FieldError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, FieldError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, FieldError> {
         self.array().map(u64::from_le_bytes)
     }
 
@@ -111,21 +111,21 @@ impl<'a> Decoder<'a> {
         usize::try_from(self.u32()?).map_err(|_| FieldError::Short)
     }
 
-    pub(super) fn bytes(&mut self) -> Result<Bytes, FieldError> {
+    pub(crate) fn bytes(&mut self) -> Result<Bytes, FieldError> {
         let len = self.length()?;
         let start = self.at;
         self.take(len)?;
         Ok(self.bytes.slice(start..self.at))
     }
 
-    pub(super) fn text(&mut self) -> Result<String, FieldError> {
+    pub(crate) fn text(&mut self) -> Result<String, FieldError> {
         let len = self.length()?;
         let text = std::str::from_utf8(self.take(len)?).map_err(|_| FieldError::Utf8)?;
         Ok(text.to_owned())
     }
 
     /// A list whose elements each take at least one byte. It grows with what was really read.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<T, FieldError>,
     ) -> Result<Vec<T>, FieldError> {
@@ -137,12 +137,12 @@ impl<'a> Decoder<'a> {
         Ok(list)
     }
 
-    pub(super) fn pairs(&mut self) -> Result<Vec<(String, String)>, FieldError> {
+    pub(crate) fn pairs(&mut self) -> Result<Vec<(String, String)>, FieldError> {
         self.list(|fields| Ok((fields.text()?, fields.text()?)))
     }
 
     /// Nothing may be left.
-    pub(super) fn finish(self) -> Result<(), FieldError> {
+    pub(crate) fn finish(self) -> Result<(), FieldError> {
         if self.at == self.bytes.len() {
             Ok(())
         } else {

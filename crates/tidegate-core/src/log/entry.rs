@@ -7,6 +7,7 @@
 
 mod decode;
 mod encode;
+mod poll;
 
 use bytes::Bytes;
 use tidegate_types::event::{Event, Raw};
@@ -17,6 +18,7 @@ use tidegate_types::time::UnixMillis;
 pub use super::codec::FieldError;
 pub use decode::{EntryError, decode_entry};
 pub use encode::{EncodedEntry, encode_entry, encode_event};
+pub use poll::Polled;
 
 /// Bytes before the payload of an entry: its length and its kind.
 pub const ENTRY_HEADER_BYTES: usize = 5;
@@ -45,6 +47,8 @@ pub enum Entry {
     Chunk(Chunk),
     /// The end of a series of chunks; stands for the whole entry.
     Joined(Joined),
+    /// How far a flow has read its source.
+    Polled(Box<Polled>),
     /// A kind of a later version.
     Unknown {
         /// Its code.
@@ -106,18 +110,21 @@ pub enum FaultCause {
     Quarantined,
     /// The body is not what its media type says.
     Format,
+    /// The source gives the same page again and again.
+    Stuck,
     /// A cause of a later version.
     Other(u8),
 }
 
 impl FaultCause {
-    const CODES: [(Self, u8, &'static str); 6] = [
+    const CODES: [(Self, u8, &'static str); 7] = [
         (Self::Mapping, 1, "mapping"),
         (Self::Identity, 2, "identity"),
         (Self::IdReused, 3, "id-reused"),
         (Self::Overrun, 4, "overrun"),
         (Self::Quarantined, 5, "quarantined"),
         (Self::Format, 6, "format"),
+        (Self::Stuck, 10, "stuck"),
     ];
 
     /// The code in the log.
@@ -266,6 +273,7 @@ mod kind {
     pub(super) const SYSTEM: u8 = 5;
     pub(super) const CHUNK: u8 = 6;
     pub(super) const JOINED: u8 = 7;
+    pub(super) const POLLED: u8 = 11;
 }
 
 mod flag {
@@ -275,7 +283,7 @@ mod flag {
     pub(super) const SAME_BODY: u8 = 2;
     /// A fault holds what had been mapped.
     pub(super) const MAPPED: u8 = 1;
-    /// A fault was copied forward.
+    /// A fault or a cursor was copied forward.
     pub(super) const CARRIED: u8 = 2;
 }
 

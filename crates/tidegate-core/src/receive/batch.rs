@@ -8,6 +8,7 @@ use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use super::fingerprint::Fingerprint;
 use super::intake::{Answer, Refusal};
 use super::ledger::{Known, Outcome};
+use super::page::{PageKept, PageOutcome};
 use crate::log::entry::{EncodedEntry, Entry, Fault};
 use crate::log::frame::FrameDraft;
 use crate::view::{Change, changes_of, fault_changes};
@@ -55,6 +56,8 @@ pub(super) enum Pending {
     First(usize),
     /// Another caller's entry in the same frame is the first copy of its own.
     Follows(usize),
+    /// A page whose cursor is the entry with this index.
+    Page(usize, PageOutcome),
 }
 
 impl<T> Batch<T> {
@@ -83,6 +86,11 @@ impl<T> Batch<T> {
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.fresh.len() as u64
+    }
+
+    /// Length of the frame as it stands, in bytes.
+    pub(super) const fn draft_len(&self) -> usize {
+        self.draft.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -158,6 +166,10 @@ impl<T> Batch<T> {
                 let (slot, repeat) = match pending {
                     Pending::First(slot) => (slot, false),
                     Pending::Follows(slot) => (slot, true),
+                    Pending::Page(slot, outcome) => {
+                        let place = place(slot);
+                        return (ticket, Answer::Page(PageKept { outcome, place }));
+                    }
                 };
                 let fresh = self.fresh.get(slot);
                 (

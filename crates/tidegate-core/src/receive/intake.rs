@@ -15,12 +15,16 @@ use tidegate_types::time::UnixMillis;
 use super::batch::{Batch, Fresh, Pending};
 use super::fingerprint::{self, Fingerprint};
 use super::ledger::{Known, Ledger, Outcome};
+use super::page::{Page, PageKept};
 use super::window::Window;
 use crate::log::entry::{
     Blame, Cursor, EncodedEntry, Entry, EventEntry, Fault, FaultCause, decode_entry, encode_entry,
 };
 use crate::log::frame::FrameDraft;
 use crate::view::Change;
+use pages::Put;
+
+mod pages;
 
 /// Something a caller wants in the log. `T` is how the shell finds the caller again.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub enum Content {
         /// The last entry it has dealt with.
         place: Place,
     },
+    /// What a source gave in one answer, with the cursor that covers it.
+    Page(Box<Page>),
     /// Anything that is neither deduplicated nor checked: system events, checkpoints, carried faults.
     Plain(Box<Entry>),
 }
@@ -87,6 +93,8 @@ pub enum Answer {
     },
     /// On disk (cursors and plain entries), or the cursor stood there already.
     Noted,
+    /// A page is on disk, its cursor with it.
+    Page(PageKept),
     /// Not on disk.
     Refused(Refusal),
 }
@@ -185,6 +193,8 @@ pub struct Intake<T> {
     queued_bytes: usize,
     window: Window,
     cursors: BTreeMap<String, Place>,
+    /// The number of the newest page of each flow that polls, as far as it came by here.
+    polls: BTreeMap<String, u64>,
     /// Last place of the log; `None` before the first frame.
     end: (Incarnation, FrameNumber),
     /// Memory of the last draft, used again.
@@ -227,6 +237,7 @@ impl<T> Intake<T> {
             queued_bytes: 0,
             window: Window::default(),
             cursors,
+            polls: BTreeMap::new(),
             end,
             spare: FrameDraft::new(),
         }
@@ -282,6 +293,19 @@ impl<T> Intake<T> {
             && let Some(offer) = self.queue.pop_front()
         {
             let bytes = offer.content.bytes();
+            let offer = match offer {
+                Offer {
+                    ticket,
+                    content: Content::Page(page),
+                } => {
+                    self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
+                    match self.put_page(now, ledger, (ticket, page), &mut batch, answers) {
+                        Put::Done => continue,
+                        Put::Full => break,
+                    }
+                }
+                other => other,
+            };
             let pending = match self.judge(now, ledger, &offer.content, &batch) {
                 Verdict::Answer(answer) => Err(answer),
                 Verdict::Follow(slot) => Ok(Pending::Follows(slot)),
@@ -329,6 +353,13 @@ impl<T> Intake<T> {
                     let cursor = self.cursors.entry(subscription.clone()).or_insert(*place);
                     *cursor = (*cursor).max(*place);
                 }
+                Change::Polled { polled, .. } => {
+                    let newest = self
+                        .polls
+                        .entry(polled.flow.clone())
+                        .or_insert(polled.number);
+                    *newest = (*newest).max(polled.number);
+                }
                 Change::Fault(_) | Change::Trim { .. } => {}
             }
         }
@@ -338,8 +369,9 @@ impl<T> Intake<T> {
 
     /// The batch is not on disk. All who wait are refused; nothing else changes.
     pub fn failed(&mut self, batch: Batch<T>, refusal: Refusal) -> Vec<(T, Answer)> {
-        let (answers, spare) = batch.refuse(refusal);
+        let (mut answers, spare) = batch.refuse(refusal);
         self.spare = spare;
+        self.drop_begun(refusal, &mut answers);
         answers
     }
 
@@ -376,7 +408,7 @@ fn push<T>(
             batch.push(&encode_entry(&Entry::Fault(fault.clone())), fresh)
         }
         (None, Content::Plain(entry)) => batch.push(&encode_entry(entry), fresh),
-        (None, Content::Cursor { .. }) => None,
+        (None, Content::Cursor { .. } | Content::Page(_)) => None,
     }
 }
 
@@ -390,6 +422,8 @@ impl<T> Intake<T> {
     ) -> Verdict {
         let judged = match content {
             Content::Plain(entry) => Ok(Verdict::Append(None, Fresh::Plain(entry.clone()))),
+            // A page within a page.
+            Content::Page(_) => Err(Refusal::TooLarge),
             Content::Cursor {
                 subscription,
                 place,
@@ -406,6 +440,24 @@ impl<T> Intake<T> {
             }
         };
         judged.unwrap_or_else(|refusal| Verdict::Answer(Answer::Refused(refusal)))
+    }
+
+    /// What to do with an event that is known by its identity alone; `None` if it is new.
+    fn judge_known(
+        &self,
+        id: &EventId,
+        horizon: FrameNumber,
+        ledger: &dyn Ledger,
+        batch: &Batch<T>,
+    ) -> Result<Option<Verdict>, Refusal> {
+        Ok(match self.standing(id, ledger, batch)? {
+            Standing::InBatch { slot, .. } => Some(Verdict::Follow(slot)),
+            Standing::InLog(known) if known.place.frame >= horizon => {
+                let (id, place) = (*id, known.place);
+                Some(Verdict::Answer(Answer::Repeat { id, place }))
+            }
+            Standing::New | Standing::InLog(_) => None,
+        })
     }
 
     fn judge_event(
@@ -548,6 +600,7 @@ impl Content {
         let bytes = match self {
             Self::Event { entry, .. } => entry.len(),
             Self::Fault(fault) => fault.raw.body.len(),
+            Self::Page(page) => page.bytes(),
             Self::Cursor { .. } | Self::Plain(_) => 0,
         };
         bytes.saturating_add(OVERHEAD)

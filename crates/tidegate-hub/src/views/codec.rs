@@ -1,6 +1,7 @@
 //! Keys and values of the views. Fixed widths, big-endian where order matters.
 
-use tidegate_core::log::entry::FaultCause;
+use bytes::Bytes;
+use tidegate_core::log::entry::{Entry, FaultCause, Polled, decode_entry, encode_entry};
 use tidegate_core::receive::fingerprint::Fingerprint;
 use tidegate_core::receive::ledger::{Known, Outcome};
 use tidegate_core::view::FaultSummary;
@@ -81,6 +82,19 @@ pub(super) fn fault(fault: &FaultSummary) -> Vec<u8> {
     out
 }
 
+pub(super) fn polled(polled: &Polled, at: Place) -> Vec<u8> {
+    let entry = encode_entry(&Entry::Polled(Box::new(polled.clone())));
+    [&place(&at), entry.as_bytes()].concat()
+}
+
+pub(super) fn read_polled(bytes: &[u8]) -> Option<(Polled, Place)> {
+    let (place, entry) = bytes.split_first_chunk::<PLACE_BYTES>()?;
+    match decode_entry(&Bytes::copy_from_slice(entry)) {
+        Ok(Entry::Polled(polled)) => Some((*polled, read_place(place)?)),
+        _ => None,
+    }
+}
+
 pub(super) fn read_fault(key: &[u8], value: &[u8]) -> Option<FaultSummary> {
     let (time, id) = key.split_first_chunk()?;
     let (place, rest) = value.split_first_chunk::<PLACE_BYTES>()?;
@@ -121,12 +135,24 @@ mod tests {
                 time: UnixMillis(time),
             };
             let read = read_fault(&fault_key(&summary), &fault(&summary));
-            prop_assert_eq!(read, Some(summary));
+            prop_assert_eq!(read, Some(summary.clone()));
+            let page = Polled {
+                flow: summary.flow,
+                number: time,
+                time: UnixMillis(time),
+                cursor: Bytes::copy_from_slice(&id),
+                etag: String::new(),
+                items: 1,
+                faults: 0,
+                filtered: 0,
+                carried: fault_outcome,
+            };
+            prop_assert_eq!(read_polled(&polled(&page, at)), Some((page, at)));
         }
 
         #[test]
         fn any_bytes_are_refused_or_read(bytes: Vec<u8>) {
-            let _ = (read_known(&bytes), read_place(&bytes), read_fault(&bytes, &bytes));
+            let _ = (read_known(&bytes), read_place(&bytes), read_fault(&bytes, &bytes), read_polled(&bytes));
         }
     }
 }

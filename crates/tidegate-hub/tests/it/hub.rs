@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_core::log::engine::TrimPolicy;
-use tidegate_core::log::entry::{Blame, Entry, EventEntry, Fault, FaultCause, encode_event};
+use tidegate_core::log::entry::{
+    Blame, Entry, EventEntry, Fault, FaultCause, Polled, encode_event,
+};
 use tidegate_core::receive::fingerprint;
 use tidegate_core::receive::intake::{Answer, Content, IntakeLimits, Refusal};
+use tidegate_core::receive::page::{Page, PageOutcome};
 use tidegate_core::view::Change;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::{Hub, OpenReport};
@@ -314,6 +317,87 @@ fn open_faults_are_listed_and_carried_past_a_trim() {
     drop(hub);
     let (hub, _) = open(&settings);
     assert_eq!(hub.faults(None, 10, |_| true).unwrap().len(), 1);
+}
+
+fn page(number: u64, names: &[&str]) -> Content {
+    let items = names.iter().map(|name| event(name, b"1".to_vec()));
+    let polled = Polled {
+        flow: "polled".to_owned(),
+        number,
+        time: now(),
+        cursor: Bytes::from(format!("cursor-{number}")),
+        etag: "\"v\"".to_owned(),
+        items: u32::try_from(names.len()).unwrap(),
+        faults: 0,
+        filtered: 0,
+        carried: false,
+    };
+    Content::Page(Box::new(Page::new(items.collect(), polled, false)))
+}
+
+#[test]
+fn a_page_and_its_cursor_stand_in_one_frame_and_the_cursor_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let (hub, _) = open(&settings);
+    assert_eq!(hub.polled("polled").unwrap(), None);
+    let before = hub.head().borrow().frame;
+    let answer = offer(&hub, page(1, &["a", "b"]));
+    let Answer::Page(kept) = answer else {
+        panic!("{answer:?}")
+    };
+    let outcome = PageOutcome {
+        kept: 2,
+        ..PageOutcome::default()
+    };
+    assert_eq!((kept.outcome, kept.place.index), (outcome, 2));
+    assert_eq!(hub.head().borrow().frame, before.next());
+    let answer = offer(&hub, page(2, &["b", "c"]));
+    assert!(matches!(answer, Answer::Page(kept) if kept.outcome.repeats == 1));
+    assert_eq!(hub.polled("polled").unwrap().unwrap().number, 2);
+    drop(hub);
+    std::fs::remove_dir_all(folder.path().join("views")).unwrap();
+    let (hub, _) = open(&settings);
+    let polled = hub.polled("polled").unwrap().unwrap();
+    assert_eq!((polled.number, &polled.cursor[..]), (2, &b"cursor-2"[..]));
+}
+
+#[test]
+fn the_cursor_of_a_source_is_carried_past_a_trim() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.retention.policy.size_max = 4 << 20;
+    let (hub, _) = open(&settings);
+    offer(&hub, page(1, &["a"]));
+    offer(&hub, page(2, &["b"]));
+    fill(&hub, 12 << 20);
+    wait_for("the log to be trimmed", || {
+        hub.reader().bounds().first > FrameNumber(3)
+    });
+    settle(&hub);
+    drop(hub);
+    std::fs::remove_dir_all(folder.path().join("views")).unwrap();
+    let (hub, _) = open(&settings);
+    let polled = hub.polled("polled").unwrap().unwrap();
+    assert!(polled.carried && polled.number == 2, "{polled:?}");
+    // What is offered behind it goes on.
+    assert!(matches!(offer(&hub, page(3, &["c"])), Answer::Page(_)));
+    assert_eq!(hub.polled("polled").unwrap().unwrap().number, 3);
+}
+
+#[test]
+fn a_cursor_that_was_copied_forward_takes_back_no_newer_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, _) = open(&settings(folder.path()));
+    offer(&hub, page(1, &["a"]));
+    let old = hub.polled("polled").unwrap().unwrap();
+    offer(&hub, page(2, &["b"]));
+    let carried = Entry::Polled(Box::new(Polled {
+        carried: true,
+        ..old
+    }));
+    offer(&hub, Content::Plain(Box::new(carried)));
+    assert_eq!(hub.polled("polled").unwrap().unwrap().number, 2);
 }
 
 /// Appends about `bytes` in events of 100 KiB.

@@ -24,7 +24,7 @@ impl Audit {
                 place,
                 repeat,
             } => (*fault, *place, *repeat),
-            Answer::Noted | Answer::Refused(_) => {
+            Answer::Noted | Answer::Page(_) | Answer::Refused(_) => {
                 return cx.violate(
                     Rule::Acknowledged,
                     format!("an event was answered {answer:?}"),

@@ -66,6 +66,8 @@ impl Content {
                     let cursor = self.cursors.entry(subscription.clone()).or_insert(*place);
                     *cursor = (*cursor).max(*place);
                 }
+                // No flow of this world polls yet.
+                Change::Polled { .. } => {}
                 Change::Trim { oldest } => {
                     self.known.retain(|_, known| known.place.frame >= *oldest);
                     self.pruned = self.pruned.max(*oldest);

@@ -7,6 +7,7 @@ use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
+use super::poll::decode_polled;
 use super::{
     Blame, Checkpoint, Chunk, Cursor, Entry, EventEntry, Fault, FaultCause, Joined, System, flag,
     kind,
@@ -68,6 +69,7 @@ fn payload(kind: u8, mut fields: Decoder<'_>, bytes: &Bytes) -> Result<Entry, Fi
             first: FrameNumber(fields.u64()?),
             tail: fields.bytes()?,
         }),
+        kind::POLLED => Entry::Polled(Box::new(decode_polled(&mut fields)?)),
         _ => {
             let payload = bytes.slice(super::ENTRY_HEADER_BYTES..);
             return Ok(Entry::Unknown { kind, payload });

@@ -3,6 +3,7 @@
 
 use tidegate_types::event::{Event, Raw};
 
+use super::poll::encode_polled;
 use super::{Checkpoint, Chunk, Cursor, ENTRY_HEADER_BYTES, Entry, EventEntry, Fault, flag, kind};
 use crate::log::FRAME_BYTES_MAX;
 use crate::log::codec::{Encoder, length};
@@ -68,6 +69,10 @@ pub fn encode_entry(entry: &Entry) -> EncodedEntry {
                 out.u64(entry.first.0);
                 out.bytes(&entry.tail);
             })
+        }
+        Entry::Polled(entry) => {
+            let size = entry.cursor.len().saturating_add(SIZE_HINT);
+            sealed(kind::POLLED, size, |out| encode_polled(out, entry))
         }
         Entry::Unknown { kind, payload } => sealed(*kind, payload.len(), |out| out.fixed(payload)),
     }

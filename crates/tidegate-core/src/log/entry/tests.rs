@@ -101,6 +101,26 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
             tail,
         })
     });
+    let polled = (
+        any::<[u64; 2]>(),
+        any::<[u32; 3]>(),
+        any::<bool>(),
+        body(),
+        [".{0,9}", ".{0,9}"],
+    );
+    let polled = polled.prop_map(|([number, time], counts, carried, cursor, [flow, etag])| {
+        Entry::Polled(Box::new(Polled {
+            flow,
+            number,
+            time: UnixMillis(time),
+            cursor,
+            etag,
+            items: counts[0],
+            faults: counts[1],
+            filtered: counts[2],
+            carried,
+        }))
+    });
     let unknown = (100_u8.., body()).prop_map(|(kind, payload)| Entry::Unknown { kind, payload });
     prop_oneof![
         4 => event().prop_map(Entry::Event),
@@ -110,6 +130,7 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
         1 => system,
         1 => chunk,
         1 => joined,
+        1 => polled,
         1 => unknown,
     ]
 }

@@ -473,7 +473,7 @@ fn check(
         Answer::Kept { id: kept, .. } => !known && first && *kept == id(number),
         Answer::Repeat { id: kept, .. } => known && first && *kept == id(number),
         Answer::SetAside { repeat, .. } => !first && *repeat == known,
-        Answer::Noted | Answer::Refused(_) => false,
+        Answer::Noted | Answer::Page(_) | Answer::Refused(_) => false,
     };
     prop_assert!(agrees, "{number}/{content}: {answer:?}, model {contents:?}");
     Ok(())
