@@ -1,5 +1,6 @@
-//! The pure machines of Tidegate: the frame log, the receive core and the polling machine.
+//! The pure machines of Tidegate: the frame log, the receive core, the polling machine and the feeds.
 
+pub mod feed;
 pub mod log;
 pub mod poll;
 mod random;
