@@ -43,8 +43,10 @@ pub struct Config {
     pub limits: Limits,
     /// External systems, by name.
     pub systems: Vec<System>,
-    /// Flows, in the order of the file.
+    /// Flows that receive, in the order of the file.
     pub flows: Vec<Flow>,
+    /// Flows that serve, in the order of the file.
+    pub feeds: Vec<Feed>,
     /// Our own services, in the order of the file.
     pub services: Vec<Service>,
     /// The gateway's own log lines.
@@ -227,6 +229,44 @@ impl Flow {
     pub fn ledger_bytes_per_event_per_second(&self) -> u64 {
         self.dedup.as_secs().saturating_mul(LEDGER_BYTES_PER_ID)
     }
+}
+
+/// A flow that serves: a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Feed {
+    /// Its name; cursors are bound to it.
+    pub name: String,
+    /// The external system that fetches it.
+    pub system: String,
+    /// Its path on the public listener; the paths right below it are its as well.
+    pub path: String,
+    /// Patterns of the types it gives.
+    pub on: Vec<String>,
+    /// A further condition in jq; it compiles.
+    pub when: Option<String>,
+    /// How far back it reaches; at most `log.keep`.
+    pub retention: Duration,
+    /// Most events of one page.
+    pub page_max: usize,
+    /// Keys of its cursors, the one in use first. Empty, with one region only: the node makes one.
+    pub cursor_keys: Vec<Secret>,
+    /// Who may fetch it. Empty: everybody, on loopback only.
+    pub consumers: Vec<Consumer>,
+}
+
+/// A reader of a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Consumer {
+    /// Its name, within the feed.
+    pub name: String,
+    /// Its tokens; no other consumer of the feed has one of them.
+    pub tokens: Vec<Secret>,
+    /// Patterns of the types it gets out of the feed; empty means all.
+    pub on: Vec<String>,
+    /// A further condition in jq; it compiles.
+    pub when: Option<String>,
 }
 
 /// What a flow is sent.

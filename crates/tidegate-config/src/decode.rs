@@ -2,6 +2,7 @@
 //! of it is collected too.
 
 mod event;
+mod feeds;
 mod flows;
 mod jq;
 mod listen;
@@ -35,8 +36,10 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
         limits: limits.as_ref(),
         public: listen.as_ref().map(|listen| listen.public.address),
         systems: top.fields("systems"),
+        regions,
     };
     let flows = decoder.flows(top, &scope);
+    let feeds = decoder.feeds(top, &scope, &flows);
     let services = decoder.services(top);
     Some(Config {
         subsystem: top.text("subsystem")?,
@@ -50,6 +53,7 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
         limits: limits?,
         systems,
         flows,
+        feeds,
         services,
         logging: logging(top.fields("logging")?)?,
     })

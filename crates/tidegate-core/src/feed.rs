@@ -97,4 +97,5 @@ const fn next_frame(mark: Place) -> FrameNumber {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests;

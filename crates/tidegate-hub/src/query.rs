@@ -7,7 +7,7 @@ use tidegate_core::log::entry::{Entry, EventEntry, Fault, Polled};
 use tidegate_core::receive::ledger::Ledger as _;
 use tidegate_core::view::FaultSummary;
 use tidegate_types::id::EventId;
-use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
 use crate::hub::Hub;
@@ -54,8 +54,25 @@ pub struct Page {
     pub found: Vec<Found>,
     /// The last place that was looked at: where the next page goes on. `None` if there was nothing.
     pub scanned_to: Option<Place>,
+    /// Everything up to here was looked at. Other than `scanned_to` it says when a frame was looked
+    /// at whole (its index is `u32::MAX` then), so that a reader is known to need it no more.
+    pub through: Option<Place>,
     /// The scan reached the end of the log.
     pub at_end: bool,
+}
+
+impl Page {
+    /// A frame was looked at whole.
+    fn done_with(&mut self, incarnation: Incarnation, frame: FrameNumber) {
+        let place = |index| Place {
+            incarnation,
+            frame,
+            index,
+        };
+        // Frames with nothing but chunks count too, or a page could end where it began.
+        self.scanned_to = self.scanned_to.max(Some(place(0)));
+        self.through = Some(place(u32::MAX));
+    }
 }
 
 /// Bounds of one page.
@@ -119,9 +136,15 @@ impl Hub {
         let mut page = Page {
             found: Vec::new(),
             scanned_to: after,
+            through: after,
             at_end: false,
         };
-        let mut next = after.map_or_else(|| reader.bounds().first, |place| place.frame);
+        let mut next = match after {
+            None => reader.bounds().first,
+            // What is done with a whole frame does not need it to be there any more.
+            Some(place) if place.index == u32::MAX => place.frame.next(),
+            Some(place) => place.frame,
+        };
         let (mut scanned, mut bytes) = (0_u64, 0_usize);
         loop {
             let frames = match reader.read(next, STEP_BYTES) {
@@ -162,14 +185,9 @@ impl Hub {
                         });
                     }
                     page.scanned_to = Some(place);
+                    page.through = Some(place);
                 }
-                // Frames with nothing but chunks count too, or a page could end where it began.
-                let looked_at = Place {
-                    incarnation: header.incarnation,
-                    frame: header.number,
-                    index: 0,
-                };
-                page.scanned_to = page.scanned_to.max(Some(looked_at));
+                page.done_with(header.incarnation, header.number);
                 next = frame.number().next();
                 scanned = scanned.saturating_add(frame.bytes().len() as u64);
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Config, Flow, Format, Hosting, Identity, Listener, Service, System, Topology};
+use super::{Config, Feed, Flow, Format, Hosting, Identity, Listener, Service, System, Topology};
 use crate::units::{show_bytes, show_duration};
 
 impl Config {
@@ -28,10 +28,15 @@ impl Config {
             },
             "limits": self.limits_json(),
             "systems": self.systems.iter().map(system).collect::<Vec<_>>(),
-            "flows": self.flows.iter().map(flow).collect::<Vec<_>>(),
+            "flows": self.flows_json(),
             "services": self.services.iter().map(service).collect::<Vec<_>>(),
             "logging": { "level": self.logging.level },
         })
+    }
+
+    fn flows_json(&self) -> Vec<Json> {
+        let received = self.flows.iter().map(flow);
+        received.chain(self.feeds.iter().map(feed)).collect()
     }
 
     fn limits_json(&self) -> Json {
@@ -126,6 +131,32 @@ fn flow(flow: &Flow) -> Json {
         "body-max": flow.body_max,
         "dedup": show_duration(flow.dedup),
         "ledger-bytes-per-event-per-second": flow.ledger_bytes_per_event_per_second(),
+    })
+}
+
+fn feed(feed: &Feed) -> Json {
+    let consumers = feed.consumers.iter();
+    let consumers: Vec<Json> = consumers
+        .map(|one| {
+            json!({
+                "name": one.name,
+                "tokens": one.tokens.len(),
+                "on": one.on,
+                "when": one.when,
+            })
+        })
+        .collect();
+    json!({
+        "name": feed.name,
+        "kind": "serve",
+        "system": feed.system,
+        "path": feed.path,
+        "on": feed.on,
+        "when": feed.when,
+        "retention": show_duration(feed.retention),
+        "page-max": feed.page_max,
+        "cursor-keys": feed.cursor_keys.len(),
+        "consumers": consumers,
     })
 }
 

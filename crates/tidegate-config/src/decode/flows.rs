@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use tidegate_wire::cloudevents::{AllowedOrigins, HandshakePolicy};
 
-use super::Decoder;
+use super::{Decoder, Regions};
 use crate::config::{Flow, Format, Limits};
-use crate::diagnostic::{Code, Problem};
+use crate::diagnostic::{Code, Problem, Span};
 use crate::shape::{Checked, Datum, Fields, nearest};
 use crate::units::show_duration;
 
 /// First parts of paths that the gateway uses itself.
-const RESERVED: [&str; 6] = ["v1", "healthz", "readyz", "metrics", "out", ".well-known"];
+const RESERVED: &[&str] = &["v1", "healthz", "readyz", "metrics", ".well-known"];
+
+/// The first part of paths that only feeds may have.
+const FEEDS_ONLY: &[&str] = &["out"];
 
 /// How long an id is remembered if nothing is said and the log is kept for longer.
 const DEDUP_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
@@ -23,6 +26,7 @@ pub(super) struct Scope<'load> {
     pub(super) limits: Option<&'load Limits>,
     pub(super) public: Option<SocketAddr>,
     pub(super) systems: Option<&'load Fields>,
+    pub(super) regions: &'load Regions,
 }
 
 impl Decoder<'_> {
@@ -36,6 +40,9 @@ impl Decoder<'_> {
             let Some(fields) = item.fields() else {
                 continue;
             };
+            if fields.get("serve").is_some() && fields.get("receive").is_none() {
+                continue;
+            }
             if let Some(receive) = fields.fields("receive") {
                 self.path(receive, name, &mut paths);
             }
@@ -54,18 +61,7 @@ impl Decoder<'_> {
             return;
         };
         let span = receive.span_of("path");
-        let first = path.split('/').nth(1).unwrap_or_default();
-        if RESERVED.contains(&first) {
-            self.report(
-                Problem::new(
-                    Code::PathReserved,
-                    span,
-                    format!("the gateway uses paths below `/{first}` itself"),
-                )
-                .label("reserved")
-                .help(format!("take another one, for example `/in/{flow}`")),
-            );
-        }
+        self.reserved(&path, span, FEEDS_ONLY, &format!("/in/{flow}"));
         if let Some((_, other)) = paths.iter().find(|(taken, _)| *taken == path) {
             self.report(
                 Problem::new(
@@ -79,6 +75,23 @@ impl Decoder<'_> {
         } else {
             paths.push((path, flow));
         }
+    }
+
+    /// Reports a path that begins with what the gateway uses itself, or with `besides`.
+    pub(super) fn reserved(&mut self, path: &str, span: Span, besides: &[&str], example: &str) {
+        let first = path.split('/').nth(1).unwrap_or_default();
+        if !RESERVED.contains(&first) && !besides.contains(&first) {
+            return;
+        }
+        self.report(
+            Problem::new(
+                Code::PathReserved,
+                span,
+                format!("the gateway uses paths below `/{first}` itself"),
+            )
+            .label("reserved")
+            .help(format!("take another one, for example `{example}`")),
+        );
     }
 
     fn flow(&mut self, name: &str, fields: &Fields, scope: &Scope<'_>) -> Option<Flow> {
@@ -111,7 +124,11 @@ impl Decoder<'_> {
         })
     }
 
-    fn system_of(&mut self, fields: &Fields, systems: Option<&Fields>) -> Option<String> {
+    pub(super) fn system_of(
+        &mut self,
+        fields: &Fields,
+        systems: Option<&Fields>,
+    ) -> Option<String> {
         let name = fields.text("system")?;
         let systems = systems?;
         if systems.get(&name).is_none() {

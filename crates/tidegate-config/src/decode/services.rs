@@ -69,7 +69,7 @@ impl Decoder<'_> {
     }
 }
 
-fn texts(items: &[Item]) -> Vec<String> {
+pub(super) fn texts(items: &[Item]) -> Vec<String> {
     items
         .iter()
         .filter_map(|item| item.text().map(str::to_owned))

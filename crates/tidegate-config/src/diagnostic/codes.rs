@@ -107,7 +107,7 @@ codes! {
         means "Two flows receive on the same path, so a request could not be told apart."
         cure "Give each flow a path of its own.";
     PathReserved "TG-0118" Error "A path that the gateway uses itself"
-        means "The path belongs to the gateway: `/v1/…` for publishing and subscribing, `/healthz`, `/readyz` and `/metrics` for operation, `/out/…` for feeds."
+        means "The path belongs to the gateway: `/v1/…` for publishing and subscribing, `/healthz`, `/readyz` and `/metrics` for operation, `/out/…` for flows that serve."
         cure "Take another path, for example one below `/in/`.";
     NoIdentity "TG-0119" Error "Nothing tells repeats apart"
         means "The signature scheme signs no id, and the flow does not say where the sender's id stands. A hash of the body is not taken silently, since it would drop legitimate repeats."
@@ -127,6 +127,9 @@ codes! {
     Contradiction "TG-0124" Error "Two values that contradict each other"
         means "Each value is possible, but not both together."
         cure "Change one of them as the help text says.";
+    FeedOpen "TG-0125" Error "A feed that everybody could fetch"
+        means "The feed has no consumers, so it asks for no token, and the public listener stands on an address that others can reach."
+        cure "Give the feed `consumers` with a token each, or let the public listener listen on a loopback address.";
     Unverified "TG-0151" Warning "Requests are taken from anybody"
         means "The flow does not verify its requests, and the public listener can be reached by others. Anybody who knows the path can put events into the log."
         cure "Choose a signature scheme, or at least `basic`, `bearer` or `api-key`.";
@@ -139,6 +142,9 @@ codes! {
     Weak "TG-0154" Warning "A proof that is weaker than it may look"
         means "The scheme works, but a short key, an old hash, a wide time window or a key in the query makes it easier to get around."
         cure "Take a longer key, a newer hash, a narrower window or a header, as far as the sender can.";
+    AmbiguousId "TG-0155" Warning "An id that may name two events of a feed"
+        means "A flow remembers ids for less time than the feed reaches back, so a late repeat can stand in the feed as a second event with the same id. A client that names its position by that id is taken to mean the later one. Cursors name one place only and are not affected."
+        cure "Raise `dedup` of the flow, lower `retention` of the feed, or have the consumer use cursors.";
 }
 
 /// Stands in for a row that cannot be missing.

@@ -1,5 +1,6 @@
 //! The configuration file: its keys, their defaults and their meaning.
 
+mod feeds;
 mod flows;
 mod listen;
 mod log;

@@ -58,8 +58,6 @@ pub struct MergedPage<T> {
     pub position: Vector,
     /// There is nothing more at the moment.
     pub at_end: bool,
-    /// It was cut by a limit: it would be the same if it were asked for again.
-    pub full: bool,
 }
 
 /// Makes one page for a reader at `from` out of what was read behind that position.
@@ -72,7 +70,6 @@ pub fn merge<T>(from: Vector, origins: Vec<OriginPage<T>>, limits: MergeLimits) 
         given: Vec::new(),
         position: from,
         at_end: true,
-        full: false,
     };
     let mut bytes = 0_usize;
     let mut queues = Vec::with_capacity(origins.len());
@@ -95,7 +92,6 @@ pub fn merge<T>(from: Vector, origins: Vec<OriginPage<T>>, limits: MergeLimits) 
         let cut = page.given.len() >= limits.entries || bytes > limits.bytes;
         if cut && !page.given.is_empty() {
             page.at_end = false;
-            page.full = true;
             break;
         }
         let Some(entry) = queue.entries.next() else {

@@ -1,8 +1,9 @@
-//! `flows`: what comes in, how it is told apart, what is made of it.
+//! `flows`: what comes in, how it is told apart, what is made of it; what is fetched from us.
 
 use std::time::Duration;
 
 use super::super::{Field, List, Map, Named, Scalar, Shape, Word};
+use super::feeds::SERVE;
 use super::log::BODY_MAX_SCALAR;
 use super::verify::VERIFY;
 use super::{DAY, FLOWS_MAX, JQ, MINUTE, NAME};
@@ -13,9 +14,10 @@ pub(super) static FLOWS: Shape = Shape::Named(Named {
     most: FLOWS_MAX,
 });
 
-static FLOW: Shape = Shape::Map(Map::new(&[
+static FLOW: Shape = Shape::Map(
+    Map::new(&[
     Field::required("system", &NAME, "The external system, one of `systems`.").example("github"),
-    Field::required(
+    Field::optional(
         "receive",
         &RECEIVE,
         "They call us: requests on a path become events.",
@@ -25,7 +27,8 @@ static FLOW: Shape = Shape::Map(Map::new(&[
         "event",
         &EVENT,
         "What is made of a request, in jq over `{ headers, query, body }`. Required for webhooks; \
-         not possible with `format: cloudevents`, where the event's own attributes and data are taken.",
+         not possible with `format: cloudevents`, where the event's own attributes and data are taken, \
+         nor with `serve`.",
     )
     .example("{ id: .body.id, type: '\"crm.\" + .body.kind' }"),
     Field::optional(
@@ -38,8 +41,15 @@ static FLOW: Shape = Shape::Map(Map::new(&[
     .example("3d"),
     Field::not_yet("deliver", "Calling an external system with events."),
     Field::not_yet("poll", "Fetching events from an external system."),
-    Field::not_yet("serve", "A feed that an external system fetches."),
-]));
+    Field::optional(
+        "serve",
+        &SERVE,
+        "They fetch from us: a feed of events on a path.",
+    )
+    .example("{ path: /out/stock, on: [stock.*], consumers: { shop: { token: \"${env:SHOP_TOKEN}\" } } }"),
+])
+    .one_of(&[&["receive", "serve"]]),
+);
 
 static DEDUP: Shape = Shape::Scalar(Scalar::Duration {
     least: MINUTE,
@@ -79,7 +89,7 @@ static RECEIVE: Shape = Shape::Map(Map::new(&[
     ),
 ]));
 
-static PATH: Shape = Shape::Scalar(Scalar::RequestPath);
+pub(super) static PATH: Shape = Shape::Scalar(Scalar::RequestPath);
 static BODY_MAX: Shape = Shape::Scalar(BODY_MAX_SCALAR);
 
 static FORMAT: Shape = Shape::Scalar(Scalar::Word(&[

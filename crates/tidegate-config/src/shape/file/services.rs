@@ -50,7 +50,7 @@ static PATTERNS: Shape = Shape::List(List {
     most: PATTERNS_MAX,
 });
 
-static ON: Shape = Shape::List(List {
+pub(super) static ON: Shape = Shape::List(List {
     item: &PATTERN,
     least: 1,
     most: PATTERNS_MAX,

@@ -173,7 +173,7 @@ fn a_page_is_merged_by_time_and_cut_by_its_limits() {
         place(1, 5, 3),
     ];
     assert_eq!(order, expected);
-    assert!(all.at_end && !all.full);
+    assert!(all.at_end);
     assert!(
         all.position
             .marks()
@@ -188,7 +188,7 @@ fn a_page_is_merged_by_time_and_cut_by_its_limits() {
 
     let cut = page(limits(2, 1000));
     assert_eq!(cut.given.len(), 2);
-    assert!(cut.full && !cut.at_end);
+    assert!(!cut.at_end);
     assert_eq!(page(limits(10, 30)).given.len(), 3);
     assert_eq!(page(limits(10, 1)).given.len(), 1);
     assert_eq!(page(limits(4, 40)), all);

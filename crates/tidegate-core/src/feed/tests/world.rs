@@ -199,7 +199,7 @@ impl World {
         for (number, given) in page.given.iter().enumerate() {
             self.given.push(given.item);
             // Now and then the reader keeps the position of an event instead of the page's.
-            if number + 1 == page.given.len() && limit % 3 == 0 {
+            if number + 1 == page.given.len() && limit.is_multiple_of(3) {
                 self.cursor = Some(self.keys.seal(self.filter, &given.position));
                 return;
             }
