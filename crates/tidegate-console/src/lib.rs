@@ -25,6 +25,6 @@ pub mod view;
 
 pub use admin::{Admin, AdminSettings};
 pub use api::openapi_json;
-pub use node::{FlowStatus, Node, Readiness, ReloadRefusal, Reloaded};
+pub use node::{ConsumerStatus, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded};
 pub use problem::{CODES, Code, CodeRow, Problem};
 pub use serve::AdminHandler;

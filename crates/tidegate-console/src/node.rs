@@ -22,6 +22,9 @@ pub trait Node: Send + Sync + 'static {
     /// The flows and what they have counted since the start.
     fn flows(&self) -> Vec<FlowStatus>;
 
+    /// The feeds, and what they have given since the start.
+    fn feeds(&self) -> Vec<FeedStatus>;
+
     /// All metrics, as OpenMetrics text.
     fn metrics_text(&self) -> String;
 
@@ -69,6 +72,32 @@ pub struct FlowStatus {
     /// When the last event was taken in, RFC 3339; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event: Option<String>,
+}
+
+/// A feed that external systems fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedStatus {
+    /// Its name.
+    pub feed: String,
+    /// The external system.
+    pub system: String,
+    /// Its path on the public listener.
+    pub path: String,
+    /// Who fetches it.
+    pub consumers: Vec<ConsumerStatus>,
+}
+
+/// A consumer of a feed and what it was given since the start of the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConsumerStatus {
+    /// Its name.
+    pub consumer: String,
+    /// Pages, empty ones included.
+    pub pages: u64,
+    /// Events.
+    pub events: u64,
+    /// Frames between the position it presented last and the end of the log.
+    pub behind_frames: u64,
 }
 
 /// What a reload did.

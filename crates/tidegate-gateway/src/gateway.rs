@@ -18,8 +18,10 @@ use tidegate_hub::hub::Hub;
 use tidegate_hub::post::postman;
 use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
 use tidegate_types::time::UnixMillis;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+pub use crate::feeds::KeyError;
+use crate::feeds::{ConsumerDoor, STREAMS_MAX};
 use crate::generation::{CompileFailure, Generation, cursor_name};
 use crate::http::{
     ClientAuth, Drained, ListenError, Listener, ListenerSettings, Server, TlsError, TlsSettings,
@@ -105,6 +107,32 @@ pub struct FlowStatus {
     pub last_event: Option<UnixMillis>,
 }
 
+/// How a feed does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedStatus {
+    /// Its name.
+    pub feed: String,
+    /// The external system.
+    pub system: String,
+    /// Where it is fetched.
+    pub path: String,
+    /// Its consumers.
+    pub consumers: Vec<ConsumerStatus>,
+}
+
+/// How a consumer of a feed does, since the start of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerStatus {
+    /// Its name.
+    pub consumer: String,
+    /// Pages it was given, empty ones included.
+    pub pages: u64,
+    /// Events it was given.
+    pub events: u64,
+    /// Frames between the position it presented last and the end of the log.
+    pub lag_frames: u64,
+}
+
 impl Gateway {
     /// Opens the public listener of `config` in front of `hub`.
     ///
@@ -129,6 +157,8 @@ impl Gateway {
             draining: watch::Sender::new(false),
             in_flight: AtomicUsize::new(0),
             readers: AtomicUsize::new(0),
+            feed_readers: AtomicUsize::new(0),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         });
         let workers = Workers::start(parallelism()).map_err(StartError::Workers)?;
         workers.spawn_on_each(postman);
@@ -185,7 +215,7 @@ impl Gateway {
             server.reload_certificates()?;
         }
         self.public.hub.retain(retention(config));
-        self.public.generation.store(Arc::new(generation));
+        self.public.generation.swap(Arc::new(generation)).retire();
         Ok(())
     }
 
@@ -235,6 +265,31 @@ impl Gateway {
                     quarantined: it.mapper.as_ref().is_some_and(|it| it.is_quarantined()),
                     last_event: counts.last_event,
                 }
+            })
+            .collect()
+    }
+
+    /// How the feeds do.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<FeedStatus> {
+        let generation = self.public.generation.load();
+        let head = self.public.hub.head().borrow().frame.0;
+        let consumer = |it: &Arc<ConsumerDoor>| {
+            let (pages, events) = it.metrics.counts();
+            ConsumerStatus {
+                consumer: it.name.clone(),
+                pages,
+                events,
+                lag_frames: it.metrics.lag(head),
+            }
+        };
+        let feeds = generation.feeds.iter();
+        feeds
+            .map(|it| FeedStatus {
+                feed: it.feed.name.clone(),
+                system: it.feed.system.clone(),
+                path: it.feed.path.clone(),
+                consumers: it.consumers.iter().map(consumer).collect(),
             })
             .collect()
     }

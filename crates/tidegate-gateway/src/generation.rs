@@ -3,6 +3,7 @@
 //! A reload builds a whole new generation and swaps it; requests under way finish with theirs.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -13,7 +14,9 @@ use tidegate_map::{CompileError, EventSpec, Filter};
 use tidegate_types::id::FlowNamespace;
 use tidegate_types::secret::Secret;
 use tidegate_wire::signature::{SpecError, Verifier};
+use tokio::sync::watch;
 
+use crate::feeds::{FeedDoor, Found, KeyError, KeyFile};
 use crate::horizon::Horizon;
 use crate::mapper::FlowMapper;
 use crate::metrics::{FlowMetrics, Metrics};
@@ -25,6 +28,10 @@ pub(crate) struct Generation {
     pub(crate) flows: Vec<Arc<ReceiveFlow>>,
     paths: HashMap<String, usize>,
     services: Vec<Arc<ServiceDoor>>,
+    pub(crate) feeds: Vec<Arc<FeedDoor>>,
+    feed_paths: HashMap<String, usize>,
+    /// Whether another generation has taken over.
+    retired: watch::Sender<bool>,
 }
 
 /// A flow that receives.
@@ -84,6 +91,11 @@ pub enum CompileFailure {
         /// All that is wrong with it.
         problems: Vec<CompileError>,
     },
+    /// There is no key for the cursors of feeds.
+    #[error(
+        "the key of the cursors of feeds cannot be had; give `cursor-key`, or repair the data folder"
+    )]
+    CursorKey(#[source] KeyError),
 }
 
 fn listed(problems: &[CompileError]) -> String {
@@ -92,6 +104,7 @@ fn listed(problems: &[CompileError]) -> String {
 }
 
 impl Generation {
+    /// Compiles a configuration; reads, or makes, the key of cursors where a feed needs it.
     pub(crate) fn compile(config: Arc<Config>, metrics: &Metrics) -> Result<Self, CompileFailure> {
         let flows = config.flows.iter();
         let flows: Result<Vec<_>, _> = flows
@@ -107,12 +120,47 @@ impl Generation {
         let services: Result<Vec<_>, _> = services
             .map(|service| ServiceDoor::compile(&config.subsystem, service, metrics).map(Arc::new))
             .collect();
+        let key = KeyFile::in_folder(Path::new(&config.data));
+        let feeds = config.feeds.iter();
+        let feeds: Result<Vec<_>, _> = feeds
+            .map(|feed| FeedDoor::compile(&config, feed, metrics, &key).map(Arc::new))
+            .collect();
+        let feeds = feeds?;
+        let feed_paths = feeds.iter().enumerate();
+        let feed_paths = feed_paths.map(|(slot, feed)| (feed.feed.path.clone(), slot));
+        let feed_paths = feed_paths.collect();
         Ok(Self {
             flows,
             paths,
             services: services?,
+            feeds,
+            feed_paths,
+            retired: watch::Sender::new(false),
             config,
         })
+    }
+
+    /// The feed that this path belongs to: its own, or the one right below it.
+    pub(crate) fn feed_at<'g>(&'g self, path: &'g str) -> Option<Found<'g>> {
+        let feed = |path: &str| self.feeds.get(*self.feed_paths.get(path)?);
+        if let Some(feed) = feed(path) {
+            return Some(Found { feed, origin: None });
+        }
+        let (path, origin) = path.rsplit_once('/')?;
+        feed(path).map(|feed| Found {
+            feed,
+            origin: Some(origin),
+        })
+    }
+
+    /// Tells what goes on longer than a request that another generation has taken over.
+    pub(crate) fn retire(&self) {
+        self.retired.send_replace(true);
+    }
+
+    /// Whether another generation has taken over, and a way to wait for it.
+    pub(crate) fn retired(&self) -> watch::Receiver<bool> {
+        self.retired.subscribe()
     }
 
     /// The flow that receives at this path.

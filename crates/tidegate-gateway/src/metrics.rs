@@ -4,6 +4,7 @@
 //! from enums. `docs/src/metrics.md` lists every series.
 
 mod collect;
+pub(crate) mod feeds;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,6 +43,7 @@ pub(crate) struct Metrics {
     /// When the last event of each flow came: no series, but it goes on over reloads as they do.
     last_events: Mutex<HashMap<FlowLabels, Arc<AtomicU64>>>,
     reloads: Family<ResultLabels, Counter>,
+    feeds: feeds::FeedFamilies,
     /// Requests to a path where nothing is received.
     pub(crate) unknown_path: Counter,
     /// Requests below `/v1/` without the token of a service.
@@ -128,6 +130,7 @@ impl Metrics {
             seconds: Family::new_with_constructor(receive_histogram as fn() -> Histogram),
             last_events: Mutex::default(),
             reloads: Family::default(),
+            feeds: feeds::FeedFamilies::default(),
             unknown_path: Counter::default(),
             unknown_service: Counter::default(),
             shed: Counter::default(),
@@ -185,6 +188,7 @@ impl Metrics {
             "Requests turned away because limits.in-flight-max were under way",
             self.shed.clone(),
         );
+        self.feeds.register(to);
     }
 
     /// Has `scrape` called at each exposition.

@@ -11,9 +11,10 @@ use hyper::body::Incoming;
 use tidegate_core::log::engine::LogReader;
 use tidegate_core::receive::intake::Refusal;
 use tidegate_hub::hub::Hub;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::answer;
+use crate::feeds;
 use crate::generation::Generation;
 use crate::http::{Handler, Peer, ReplyBody};
 use crate::metrics::Metrics;
@@ -35,6 +36,10 @@ pub(crate) struct Public {
     pub(crate) in_flight: AtomicUsize,
     /// Requests that read a subscription.
     pub(crate) readers: AtomicUsize,
+    /// Requests that read a page of a feed.
+    pub(crate) feed_readers: AtomicUsize,
+    /// Streams of feeds that may still begin.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Public {
@@ -87,11 +92,14 @@ impl Handler for Public {
         if parts.uri.path().starts_with(services::PREFIX) {
             return services::call(self, &generation, &parts, body).await;
         }
+        if let Some(found) = generation.feed_at(parts.uri.path()) {
+            return feeds::call(self, &generation, &found, &parts).await;
+        }
         self.metrics.unknown_path.inc();
         answer::problem(
             StatusCode::NOT_FOUND,
             "unknown-path",
-            "no flow receives at this path",
+            "no flow receives or serves at this path",
         )
     }
 }

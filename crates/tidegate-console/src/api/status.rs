@@ -46,6 +46,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<Statu
         },
         faults_open,
         flows: admin.node().flows(),
+        feeds: admin.node().feeds(),
         subscriptions,
     }))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::node::{FlowStatus, Readiness};
+use crate::node::{FeedStatus, FlowStatus, Readiness};
 
 /// How a node is doing.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -18,8 +18,11 @@ pub struct Status {
     pub views: ViewsView,
     /// Open faults.
     pub faults_open: u64,
-    /// Its flows.
+    /// Its flows that receive.
     pub flows: Vec<FlowStatus>,
+    /// Its flows that serve.
+    #[serde(default)]
+    pub feeds: Vec<FeedStatus>,
     /// The subscriptions that have read something.
     pub subscriptions: Vec<SubscriptionView>,
 }

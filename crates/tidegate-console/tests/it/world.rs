@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tidegate_config::{Config, SecretSource};
 use tidegate_console::view::ProblemView;
 use tidegate_console::{
-    Admin, AdminSettings, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded,
+    Admin, AdminSettings, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded,
 };
 use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::log::entry::{Blame, EventEntry, Fault, FaultCause, encode_event};
@@ -50,6 +50,10 @@ impl Node for Idle {
     }
 
     fn flows(&self) -> Vec<FlowStatus> {
+        Vec::new()
+    }
+
+    fn feeds(&self) -> Vec<FeedStatus> {
         Vec::new()
     }
 

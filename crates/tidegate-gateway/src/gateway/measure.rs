@@ -9,6 +9,7 @@ use tidegate_hub::hub::Hub;
 use tidegate_hub::stats::HubStats;
 
 use super::Gateway;
+use crate::feeds::ConsumerDoor;
 use crate::generation::cursor_name;
 use crate::http::HttpStats;
 use crate::metrics::{Samples, Scrape};
@@ -22,7 +23,8 @@ impl Gateway {
         let scrape = move |samples: &mut Samples<'_>| match Weak::upgrade(&public) {
             Some(public) => {
                 log_series(samples, &public.hub)?;
-                subscription_series(samples, &public)
+                subscription_series(samples, &public)?;
+                feed_series(samples, &public)
             }
             None => Ok(()),
         };
@@ -152,6 +154,32 @@ fn subscription_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
     to.gauges(
         about,
         "subscription",
+        lags.iter().map(|(name, lag)| (name.as_str(), *lag)),
+    )
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats in this format"
+)]
+fn feed_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
+    let generation = public.generation.load();
+    let head = public.hub.head().borrow().frame.0;
+    let consumers = generation.feeds.iter().flat_map(|feed| {
+        let lag = move |it: &Arc<ConsumerDoor>| {
+            let name = format!("{}/{}", feed.feed.name, it.name);
+            (name, it.metrics.lag(head) as f64)
+        };
+        feed.consumers.iter().map(lag)
+    });
+    let lags: Vec<(String, f64)> = consumers.collect();
+    let about = (
+        "feed_lag_frames",
+        "Frames between the position that a consumer presented last and the end of the log",
+    );
+    to.gauges(
+        about,
+        "consumer",
         lags.iter().map(|(name, lag)| (name.as_str(), *lag)),
     )
 }

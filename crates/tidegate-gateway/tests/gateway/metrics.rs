@@ -13,6 +13,9 @@ flows:
     system: partner
     receive: { path: /in/orders, verify: none }
     event: { id: content, type: '"t"' }
+  feed:
+    system: partner
+    serve: { path: /out/feed, on: ["*"], consumers: { shop: { token: "${env:SHOP}" } } }
 services:
   reader: { token: "${env:READER}", subscribe: { all: ["*"] } }
 "#;

@@ -21,7 +21,11 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_examples_load() {
-    for (name, least) in [("receive.md", 13), ("publish-subscribe.md", 1)] {
+    for (name, least) in [
+        ("receive.md", 13),
+        ("publish-subscribe.md", 1),
+        ("serve.md", 1),
+    ] {
         let page = page(name);
         let examples = blocks(&page, "yaml");
         assert!(examples.len() >= least, "{name}: {}", examples.len());

@@ -1,7 +1,7 @@
 //! `status`: how the node is doing.
 
 use tidegate_config::units::show_bytes;
-use tidegate_console::FlowStatus;
+use tidegate_console::{FeedStatus, FlowStatus};
 use tidegate_console::view::Status;
 use tidegate_hub::clock::now;
 
@@ -18,6 +18,7 @@ pub(crate) async fn status(node: &Node, out: &Out) -> Outcome {
     }
     head(&status, out)?;
     flows(&status.flows, out)?;
+    feeds(&status.feeds, out)?;
     if status.subscriptions.is_empty() {
         return Ok(());
     }
@@ -144,6 +145,27 @@ fn flows(flows: &[FlowStatus], out: &Out) -> Outcome {
         ]);
     }
     table.print(out, "no flows")
+}
+
+fn feeds(feeds: &[FeedStatus], out: &Out) -> Outcome {
+    if feeds.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut table = Table::new(&["FEED", "PATH", "CONSUMER", "PAGES", "EVENTS", "FRAMES BEHIND"]);
+    for feed in feeds {
+        for consumer in &feed.consumers {
+            table.row([
+                feed.feed.clone(),
+                feed.path.clone(),
+                consumer.consumer.clone(),
+                consumer.pages.to_string(),
+                consumer.events.to_string(),
+                consumer.behind_frames.to_string(),
+            ]);
+        }
+    }
+    table.print(out, "")
 }
 
 /// A size in whole units of the largest that is not larger than it.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_config::config::{Change, ChangeKind};
 use tidegate_config::{Config, Loaded, Report};
 use tidegate_console::view::{ChangeView, ProblemView};
-use tidegate_console::{FlowStatus, Node, Readiness, ReloadRefusal, Reloaded};
-use tidegate_gateway::gateway::Gateway;
+use tidegate_console::{ConsumerStatus, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded};
+use tidegate_gateway::gateway::{self, Gateway};
 
 use crate::source::Source;
 
@@ -85,6 +85,24 @@ impl Node for Process {
                 unverified: flow.unverified,
                 quarantined: flow.quarantined,
                 last_event: flow.last_event.map(|time| time.to_string()),
+            })
+            .collect()
+    }
+
+    fn feeds(&self) -> Vec<FeedStatus> {
+        let consumer = |it: gateway::ConsumerStatus| ConsumerStatus {
+            consumer: it.consumer,
+            pages: it.pages,
+            events: it.events,
+            behind_frames: it.lag_frames,
+        };
+        let feeds = self.gateway.feeds().into_iter();
+        feeds
+            .map(|it| FeedStatus {
+                feed: it.feed,
+                system: it.system,
+                path: it.path,
+                consumers: it.consumers.into_iter().map(consumer).collect(),
             })
             .collect()
     }

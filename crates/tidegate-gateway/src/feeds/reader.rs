@@ -1,0 +1,321 @@
+//! Reading a feed behind a position: what is there, or what comes next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_core::feed::{
+    Life, MergeLimits, MergedPage, OriginEntry, OriginPage, OriginView, Read, Vector, WHOLE_FRAME,
+    before_frame, earliest, merge, plan,
+};
+use tidegate_core::log::engine::{Head, ReadError};
+use tidegate_core::log::entry::Entry;
+use tidegate_core::receive::ledger::{Ledger as _, Outcome};
+use tidegate_hub::clock::now;
+use tidegate_hub::hub::Hub;
+use tidegate_hub::query::{PageLimits, QueryError};
+use tidegate_types::id::EventId;
+use tidegate_types::position::{FrameNumber, Place};
+use tidegate_wire::cloudevents::CloudEvent;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::door::{ConsumerDoor, FeedDoor, source};
+use super::refusal::Refused;
+use crate::generation::Generation;
+use crate::public::Public;
+
+/// Bytes of the log that one step of a search looks through.
+const STEP_BYTES: u64 = 16 << 20;
+
+/// How long a request searches a log that holds nothing for its consumer. What was searched is not
+/// searched again.
+const SEARCH_MAX: Duration = Duration::from_secs(10);
+
+/// Searches at once over all feeds: they read the disk and run filters, and receiving comes first.
+static SEARCHES: Semaphore = Semaphore::const_new(4);
+
+/// Times a search is planned anew because the log was trimmed under it.
+const PLANS_MAX: usize = 3;
+
+/// Where a reader begins.
+#[derive(Clone, Debug)]
+pub(super) enum Start {
+    /// At the start of all origins.
+    Oldest,
+    /// At the start of this region's log, and only there.
+    OwnOldest,
+    /// Behind a position.
+    After(Vector),
+    /// Behind an event of this region's log.
+    AfterEvent(EventId),
+}
+
+/// Bounds of a page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageSize {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+/// A page of events.
+pub(super) type EventPage = MergedPage<CloudEvent>;
+
+/// One reader: where it is, and what tells it that there is more.
+pub(super) struct Reader {
+    pub(super) feed: Arc<FeedDoor>,
+    pub(super) consumer: Arc<ConsumerDoor>,
+    hub: Arc<Hub>,
+    subsystem: String,
+    start: Start,
+    /// The place of the event that a client of HTTP feeds named.
+    named: Option<Place>,
+    head: watch::Receiver<Head>,
+    pub(super) draining: watch::Receiver<bool>,
+}
+
+impl Reader {
+    pub(super) fn new(
+        public: &Public,
+        generation: &Generation,
+        (feed, consumer): (&Arc<FeedDoor>, &Arc<ConsumerDoor>),
+        start: Start,
+    ) -> Self {
+        Self {
+            feed: Arc::clone(feed),
+            consumer: Arc::clone(consumer),
+            hub: Arc::clone(&public.hub),
+            subsystem: generation.config.subsystem.clone(),
+            start,
+            named: None,
+            head: public.hub.head(),
+            draining: public.draining.subscribe(),
+        }
+    }
+
+    /// The next page; empty when nothing came until `deadline` or the node is going down.
+    pub(super) async fn next(
+        &mut self,
+        size: PageSize,
+        deadline: Instant,
+    ) -> Result<EventPage, Refused> {
+        let give_up = Instant::now() + SEARCH_MAX;
+        let is_plain = matches!(self.start, Start::OwnOldest | Start::AfterEvent(_));
+        loop {
+            self.head.mark_unchanged();
+            let page = self.search(size).await?;
+            self.start = Start::After(page.position.clone());
+            self.remember(&page);
+            let going_down = *self.draining.borrow_and_update();
+            if !page.given.is_empty() || going_down {
+                return Ok(page);
+            }
+            let late = Instant::now();
+            if !page.at_end && late < give_up {
+                continue;
+            }
+            if !page.at_end && is_plain {
+                // An empty page would mean the end of the feed.
+                return Err(Refused::Searching);
+            }
+            if !page.at_end || late >= deadline {
+                return Ok(page);
+            }
+            // Whatever ends the wait, the next turn answers with what there is.
+            tokio::select! {
+                _ = self.head.changed() => {}
+                _ = self.draining.changed() => {}
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+        }
+    }
+
+    /// A client of HTTP feeds names the same event until there is a newer one, so what was searched
+    /// behind it is remembered here.
+    fn remember(&self, page: &EventPage) {
+        if page.given.is_empty()
+            && let Some(place) = self.named
+            && let Some(through) = page.position.mark(self.hub.origin())
+        {
+            self.consumer.is_idle(place, through);
+        }
+    }
+
+    async fn search(&mut self, size: PageSize) -> Result<EventPage, Refused> {
+        let Ok(_permit) = SEARCHES.acquire().await else {
+            return Err(Refused::Overload);
+        };
+        let search = Search {
+            feed: Arc::clone(&self.feed),
+            consumer: Arc::clone(&self.consumer),
+            hub: Arc::clone(&self.hub),
+            subsystem: self.subsystem.clone(),
+            size,
+        };
+        let start = self.start.clone();
+        let done = tokio::task::spawn_blocking(move || search.run(&start));
+        let (page, named) = done.await.unwrap_or(Err(Refused::Overload))?;
+        self.named = self.named.or(named);
+        Ok(page)
+    }
+}
+
+/// One step of a search, on a thread that may block.
+struct Search {
+    feed: Arc<FeedDoor>,
+    consumer: Arc<ConsumerDoor>,
+    hub: Arc<Hub>,
+    subsystem: String,
+    size: PageSize,
+}
+
+impl Search {
+    fn run(&self, start: &Start) -> Result<(EventPage, Option<Place>), Refused> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let found = self.once(start);
+            match found {
+                Err(Refused::Unreadable(QueryError::Log(ReadError::Trimmed { .. })))
+                    if tries < PLANS_MAX => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// A page, and the place of the event that `start` names.
+    fn once(&self, start: &Start) -> Result<(EventPage, Option<Place>), Refused> {
+        let views = self.views();
+        let (position, named) = match start {
+            Start::Oldest | Start::OwnOldest => (Vector::default(), None),
+            Start::After(position) => (position.clone(), None),
+            Start::AfterEvent(id) => {
+                let place = self.place_of(id)?.ok_or(Refused::UnknownEvent)?;
+                let mark = self.kept(self.consumer.skip(place), &views)?;
+                (Vector::of(self.hub.origin(), mark), Some(place))
+            }
+        };
+        if let Some(mark) = position.mark(self.hub.origin()) {
+            self.consumer.metrics.position.set(signed(mark.frame));
+        }
+        let plan = plan(&position, &views).map_err(|reason| {
+            if named.is_some() {
+                return Refused::UnknownEvent;
+            }
+            let way_out = earliest(&position, &views);
+            Refused::position(reason, &self.feed, &self.consumer, &way_out)
+        })?;
+        let mut pages = Vec::with_capacity(plan.reads.len());
+        for read in &plan.reads {
+            pages.push(self.read(read)?);
+        }
+        let limits = MergeLimits {
+            entries: self.size.events,
+            bytes: self.size.bytes,
+        };
+        Ok((merge(plan.from, pages, limits), named))
+    }
+
+    /// What this region holds of all origins: its own log.
+    fn views(&self) -> Vec<OriginView> {
+        let reader = self.hub.reader();
+        let bounds = reader.bounds();
+        let after_head = bounds.head.frame.next();
+        let retained = self.feed.horizon.frame(now(), &*reader);
+        vec![OriginView {
+            origin: self.hub.origin().to_owned(),
+            lives: vec![Life {
+                incarnation: bounds.incarnation,
+                first: bounds.first.max(retained).min(after_head),
+                last: bounds.head.frame,
+                ended: false,
+            }],
+        }]
+    }
+
+    fn read(&self, read: &Read) -> Result<OriginPage<CloudEvent>, Refused> {
+        let limits = PageLimits {
+            entries: self.size.events,
+            entry_bytes: self.size.bytes,
+            scan_bytes: STEP_BYTES,
+        };
+        let wanted = |entry: &Entry| self.consumer.wants(entry, &self.subsystem);
+        let page = self.hub.scan(Some(read.after), limits, wanted)?;
+        let found = page.found.into_iter().filter_map(|found| {
+            let Entry::Event(entry) = found.entry else {
+                return None;
+            };
+            let event = &entry.event;
+            Some(OriginEntry {
+                place: found.place,
+                time: found.appended,
+                bytes: event.data.len(),
+                item: CloudEvent::of(event, &source(&self.subsystem, &event.flow)),
+            })
+        });
+        Ok(OriginPage {
+            origin: read.origin.clone(),
+            found: found.collect(),
+            through: page.through.unwrap_or(read.after),
+            at_end: page.at_end && !read.ended,
+        })
+    }
+
+    /// Where an event stands in this region's log: by the ledger, and by the frames it has not applied.
+    fn place_of(&self, id: &EventId) -> Result<Option<Place>, Refused> {
+        let views = self.hub.views();
+        let applied = views.applied();
+        if let Some(known) = views.known(id).map_err(QueryError::from)? {
+            return Ok((known.outcome == Outcome::Event).then_some(known.place));
+        }
+        let limits = PageLimits {
+            entries: 1,
+            entry_bytes: 1,
+            scan_bytes: STEP_BYTES,
+        };
+        let incarnation = self.hub.reader().bounds().incarnation;
+        let applied = before_frame(incarnation, applied.next());
+        let is_it = |entry: &Entry| matches!(entry, Entry::Event(it) if it.event.id == *id);
+        let page = self.hub.scan(Some(applied), limits, is_it)?;
+        match page.found.first() {
+            Some(found) => Ok(Some(found.place)),
+            None if page.at_end => Ok(None),
+            None => Err(Refused::Searching),
+        }
+    }
+
+    /// The mark itself, or the start of the retention if nothing between them is wanted: who has
+    /// had the last event of a quiet feed has missed nothing, however old that is.
+    fn kept(&self, mark: Place, views: &[OriginView]) -> Result<Place, Refused> {
+        let own = views.first().and_then(|view| view.lives.first());
+        let Some(life) = own.filter(|life| mark.frame < life.first) else {
+            return Ok(mark);
+        };
+        if mark.index == WHOLE_FRAME && mark.frame.next() >= life.first {
+            return Ok(mark);
+        }
+        let limits = PageLimits {
+            entries: 1,
+            entry_bytes: 1,
+            scan_bytes: STEP_BYTES,
+        };
+        let wanted = |entry: &Entry| self.consumer.wants(entry, &self.subsystem);
+        let page = match self.hub.scan(Some(mark), limits, wanted) {
+            Ok(page) => page,
+            // What stood there cannot be told any more, so the mark counts as too old.
+            Err(QueryError::Log(ReadError::Trimmed { .. })) => return Ok(mark),
+            Err(error) => return Err(error.into()),
+        };
+        let start = before_frame(life.incarnation, life.first);
+        let next = page.found.first().map(|found| found.place);
+        let nothing_before = match next {
+            Some(next) => next > start,
+            None => page.through.is_some_and(|through| through >= start),
+        };
+        Ok(if nothing_before { start } else { mark })
+    }
+}
+
+/// Gauges hold signed numbers.
+fn signed(frame: FrameNumber) -> i64 {
+    i64::try_from(frame.0).unwrap_or(i64::MAX)
+}
