@@ -1,5 +1,7 @@
-//! The pure machines of Tidegate: the frame log, the receive core, the polling machine and the feeds.
+//! The pure machines of Tidegate: the frame log, the receive core, the machines of polling and of
+//! delivery, and the feeds.
 
+pub mod deliver;
 pub mod feed;
 pub mod log;
 pub mod poll;

@@ -8,7 +8,7 @@ use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
-use crate::log::entry::{Entry, Fault, FaultCause, Polled};
+use crate::log::entry::{Entry, Fault, FaultCause, FaultClosed, Polled, Receipts, Retrying};
 use crate::receive::ledger::{Known, Outcome};
 
 /// One change of the views.
@@ -21,8 +21,11 @@ pub enum Change {
         /// What the ledger keeps of it.
         known: Known,
     },
-    /// A fault is open, or stands at another place because it was carried forward.
+    /// A fault is open.
     Fault(FaultSummary),
+    /// A fault was carried forward and stands at another place. If it was closed meanwhile it stays
+    /// so: who carries it looks at views that may be behind.
+    FaultCarried(FaultSummary),
     /// A subscription has read up to and including `place`, or further: a view keeps the furthest,
     /// since a checkpoint may repeat an older cursor than the one before it.
     Cursor {
@@ -39,6 +42,19 @@ pub enum Change {
         /// Where that stands in the log.
         place: Place,
     },
+    /// A flow has set an event aside, and its receipt follows.
+    SetAside {
+        /// The flow.
+        flow: String,
+        /// The fault.
+        fault: EventId,
+    },
+    /// A flow has settled events, or holds lanes, or has come further.
+    Receipts(Box<Receipts>),
+    /// A flow will send an event again.
+    Retrying(Box<Retrying>),
+    /// A fault is open no longer.
+    FaultClosed(Box<FaultClosed>),
     /// The frames before `oldest` are about to be removed.
     Trim {
         /// The first frame that is kept.
@@ -107,6 +123,9 @@ pub fn changes_of(entry: &Entry, place: Place) -> Vec<Change> {
             polled: polled.clone(),
             place,
         }],
+        Entry::Receipts(receipts) => vec![Change::Receipts(receipts.clone())],
+        Entry::Retrying(retrying) => vec![Change::Retrying(retrying.clone())],
+        Entry::FaultClosed(closed) => vec![Change::FaultClosed(closed.clone())],
         Entry::System(_) | Entry::Chunk(_) | Entry::Joined(_) | Entry::Unknown { .. } => Vec::new(),
     }
 }
@@ -119,11 +138,20 @@ pub fn fault_changes(fault: &Fault, place: Place) -> Vec<Change> {
         place,
         outcome: Outcome::Fault,
     };
-    vec![
-        Change::Identity {
-            id: fault.id,
-            known,
-        },
-        Change::Fault(FaultSummary::of(fault, place)),
-    ]
+    let summary = FaultSummary::of(fault, place);
+    let identity = Change::Identity {
+        id: fault.id,
+        known,
+    };
+    if fault.carried {
+        return vec![identity, Change::FaultCarried(summary)];
+    }
+    let mut changes = vec![identity, Change::Fault(summary)];
+    if fault.cause.is_of_delivery() {
+        changes.push(Change::SetAside {
+            flow: fault.flow.clone(),
+            fault: fault.id,
+        });
+    }
+    changes
 }

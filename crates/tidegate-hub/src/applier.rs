@@ -109,11 +109,11 @@ impl Applier {
                 return false;
             }
         }
-        let opened = changes
+        let moved = changes
             .iter()
-            .filter(|change| matches!(change, Change::Fault(_)))
+            .filter(|change| matches!(change, Change::Fault(_) | Change::FaultClosed(_)))
             .count();
-        if opened > 0
+        if moved > 0
             && let Ok(open) = self.views.faults_open()
         {
             self.stats.faults_open.store(open, Ordering::Relaxed);

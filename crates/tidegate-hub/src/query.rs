@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_core::deliver::Restored;
 use tidegate_core::log::engine::{LogReader, ReadError};
 use tidegate_core::log::entry::{Entry, EventEntry, Fault, Polled};
 use tidegate_core::receive::ledger::Ledger as _;
@@ -253,6 +254,18 @@ impl Hub {
             return Err(QueryError::Behind);
         }
         Ok(self.views().polled(flow)?.map(|(polled, _)| polled))
+    }
+
+    /// Where a shard of a flow that delivers stands, with everything that was acknowledged before the
+    /// call; `None` if it never began. For its start: it copies all of it.
+    ///
+    /// # Errors
+    /// [`QueryError::Behind`]: from an older state events would be sent again.
+    pub fn delivery_state(&self, flow: &str, shard: u16) -> Result<Option<Restored>, QueryError> {
+        if !self.settled(VIEWS_WAIT) {
+            return Err(QueryError::Behind);
+        }
+        Ok(self.views().delivered(flow, shard))
     }
 
     /// The open faults from the newest to the oldest.

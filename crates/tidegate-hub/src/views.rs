@@ -1,14 +1,16 @@
 //! The local views of the log, on fjall: the ledger of identities, the open faults, the cursors
-//! of subscriptions and of flows that poll.
+//! of subscriptions and of flows that poll, and how far each flow has delivered.
 //!
 //! They store the frame they have applied after its changes and are never synced: after a crash they
 //! are a little behind and catch up from the log, where a change may be applied a second time. New
-//! identities are gathered in memory first ([`recent`]). They can be thrown away; whatever
+//! identities are gathered in memory first ([`recent`]), and so are the flows ([`flows`]). They can be thrown away; whatever
 //! does not fit the log (another life of it, a later frame than it has, another format) is.
 //!
 //! Invariant: only synced frames are applied, so the views are never ahead of the log.
 
 mod codec;
+mod faults;
+mod flows;
 mod recent;
 
 use std::collections::BTreeMap;
@@ -17,17 +19,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use tidegate_core::deliver::Restored;
 use tidegate_core::log::engine::{Bounds, LogReader, ReadError};
 use tidegate_core::log::entry::Polled;
 use tidegate_core::receive::ledger::{Known, Ledger, LedgerError};
-use tidegate_core::view::{Change, FaultSummary, changes_of};
+use tidegate_core::view::{Change, changes_of};
 use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Incarnation, Place};
 
+use flows::Flows;
 use recent::{RECENT_MAX, Recent};
 
 /// Format of the views; a change of it makes them be rebuilt, so it needs no migration.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// Block cache: enough for the hot index and filter blocks of tens of millions of identities,
 /// small enough for an idle node of 60 MB.
@@ -50,10 +54,15 @@ pub struct Views {
     db: Database,
     ledger: Keyspace,
     faults: Keyspace,
+    /// Faults that were closed, by identity, each with the frame of it or a later one: as long as the
+    /// log may hold a copy that was carried forward.
+    closed: Keyspace,
     cursors: Keyspace,
     polls: Keyspace,
+    flows: Keyspace,
     meta: Keyspace,
     recent: Recent,
+    delivering: Flows,
 }
 
 /// The views could not be read or written.
@@ -106,6 +115,7 @@ impl Views {
                 Ok(None) => {
                     let applied = views.stored()?;
                     views.recent.set_applied(applied);
+                    views.delivering.load(&views.flows)?;
                     return Ok((
                         views,
                         Opened {
@@ -136,11 +146,14 @@ impl Views {
         Ok(Self {
             ledger: db.keyspace("ledger", options)?,
             faults: db.keyspace("faults", options)?,
+            closed: db.keyspace("closed", options)?,
+            flows: db.keyspace("flows", options)?,
             cursors: db.keyspace("cursors", options)?,
             polls: db.keyspace("polls", options)?,
             meta: db.keyspace("meta", options)?,
             db,
             recent: Recent::default(),
+            delivering: Flows::default(),
         })
     }
 
@@ -232,14 +245,12 @@ impl Views {
         let mut batch = self.db.batch();
         let mut identities = Vec::with_capacity(changes.len());
         let mut trims = Vec::new();
+        let mut faults = Vec::new();
         let mut cursors: BTreeMap<&str, Place> = BTreeMap::new();
         let mut polls: BTreeMap<&str, (&Polled, Place)> = BTreeMap::new();
         for change in changes {
             match change {
                 Change::Identity { id, known } => identities.push((*id, *known)),
-                Change::Fault(fault) => {
-                    batch.insert(&self.faults, codec::fault_key(fault), codec::fault(fault));
-                }
                 Change::Cursor {
                     subscription,
                     place,
@@ -253,6 +264,10 @@ impl Views {
                         *newest = (polled, *place);
                     }
                 }
+                Change::Fault(_) | Change::FaultCarried(_) | Change::FaultClosed(_) => {
+                    faults.push(change);
+                }
+                Change::Receipts(_) | Change::Retrying(_) | Change::SetAside { .. } => {}
                 Change::Trim { oldest } => trims.push(*oldest),
             }
         }
@@ -272,13 +287,16 @@ impl Views {
                 batch.insert(&self.polls, flow, codec::polled(polled, place));
             }
         }
+        self.settle_faults(&mut batch, &faults, frame)?;
         // Before `applied` goes on: a fault or cursor may stand here twice, but not be missing.
         if !batch.is_empty() {
             batch.commit()?;
         }
         self.recent.extend(&identities);
         self.recent.set_applied(frame);
-        if self.recent.len() >= RECENT_MAX || !trims.is_empty() {
+        self.delivering.apply(changes);
+        let full = self.recent.len() >= RECENT_MAX || self.delivering.unstored() >= RECENT_MAX;
+        if full || !trims.is_empty() {
             self.store()?;
         }
         for oldest in trims {
@@ -309,14 +327,18 @@ impl Views {
                 batch.insert(&self.ledger, id.as_bytes(), codec::known(known));
             }
         }
+        self.delivering.save(&self.flows, &mut batch);
         batch.insert(&self.meta, "applied", applied.0.to_be_bytes());
         batch.commit()?;
         self.recent.clear();
+        self.delivering.saved();
         Ok(())
     }
 
-    /// Forgets the identities of the frames before `oldest`, as long as those can still be read.
+    /// Forgets the identities of the frames before `oldest`, as long as those can still be read, and
+    /// the faults that were closed there.
     fn prune(&self, reader: &dyn LogReader, oldest: FrameNumber) -> Result<(), ViewsError> {
+        self.forget_closed(oldest)?;
         let mut next = self.pruned()?;
         while next < oldest {
             let frames = match reader.read(next, CATCH_UP_BYTES) {
@@ -436,38 +458,11 @@ impl Views {
         Ok(found)
     }
 
-    /// The open faults from the newest to the oldest, `limit` at most; those before `before` only,
-    /// if it is given.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn faults(
-        &self,
-        before: Option<&FaultSummary>,
-        limit: usize,
-        mut wanted: impl FnMut(&FaultSummary) -> bool,
-    ) -> Result<Vec<FaultSummary>, ViewsError> {
-        let end = before.map_or(codec::FAULT_KEY_MAX, codec::fault_key);
-        let mut found = Vec::new();
-        for item in self.faults.range(..end).rev() {
-            let (key, value) = item.into_inner()?;
-            let fault = codec::read_fault(&key, &value).ok_or(ViewsError::Value)?;
-            if wanted(&fault) {
-                found.push(fault);
-            }
-            if found.len() >= limit {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    /// How many faults are open. Reads them all.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn faults_open(&self) -> Result<u64, ViewsError> {
-        Ok(self.faults.len()? as u64)
+    /// How far a shard of a flow has delivered, as far as the views have applied the log; `None` if
+    /// they know nothing of it.
+    #[must_use]
+    pub fn delivered(&self, flow: &str, shard: u16) -> Option<Restored> {
+        self.delivering.restored(flow, shard)
     }
 }
 

@@ -143,7 +143,13 @@ impl Audit {
                     self.checkpoint = self.checkpoint.max(checkpoint.oldest);
                 }
                 Entry::System(system) => self.system(&system),
-                Entry::Chunk(_) | Entry::Joined(_) | Entry::Polled(_) | Entry::Unknown { .. } => {}
+                Entry::Chunk(_)
+                | Entry::Joined(_)
+                | Entry::Polled(_)
+                | Entry::Receipts(_)
+                | Entry::Retrying(_)
+                | Entry::FaultClosed(_)
+                | Entry::Unknown { .. } => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod decode;
+mod deliver;
 mod encode;
 mod poll;
 
@@ -17,6 +18,7 @@ use tidegate_types::time::UnixMillis;
 
 pub use super::codec::FieldError;
 pub use decode::{EntryError, decode_entry};
+pub use deliver::{Closing, FaultClosed, HeldLane, Receipt, ReceiptOutcome, Receipts, Retrying};
 pub use encode::{EncodedEntry, encode_entry, encode_event};
 pub use poll::Polled;
 
@@ -49,6 +51,12 @@ pub enum Entry {
     Joined(Joined),
     /// How far a flow has read its source.
     Polled(Box<Polled>),
+    /// How far a flow that delivers has come.
+    Receipts(Box<Receipts>),
+    /// A failed attempt that counts.
+    Retrying(Box<Retrying>),
+    /// A fault that is open no longer.
+    FaultClosed(Box<FaultClosed>),
     /// A kind of a later version.
     Unknown {
         /// Its code.
@@ -112,12 +120,18 @@ pub enum FaultCause {
     Format,
     /// The source gives the same page again and again.
     Stuck,
+    /// All attempts to deliver it failed.
+    Exhausted,
+    /// The endpoint will not take it.
+    Rejected,
+    /// It was to be delivered, and the log holds it no longer.
+    Gone,
     /// A cause of a later version.
     Other(u8),
 }
 
 impl FaultCause {
-    const CODES: [(Self, u8, &'static str); 7] = [
+    const CODES: [(Self, u8, &'static str); 10] = [
         (Self::Mapping, 1, "mapping"),
         (Self::Identity, 2, "identity"),
         (Self::IdReused, 3, "id-reused"),
@@ -125,6 +139,9 @@ impl FaultCause {
         (Self::Quarantined, 5, "quarantined"),
         (Self::Format, 6, "format"),
         (Self::Stuck, 10, "stuck"),
+        (Self::Exhausted, 7, "exhausted"),
+        (Self::Rejected, 8, "rejected"),
+        (Self::Gone, 9, "gone"),
     ];
 
     /// The code in the log.
@@ -143,6 +160,12 @@ impl FaultCause {
     pub fn from_code(code: u8) -> Self {
         let known = Self::CODES.iter().find(|(_, known, _)| *known == code);
         known.map_or(Self::Other(code), |(cause, ..)| *cause)
+    }
+
+    /// Whether a flow that delivers set the event aside.
+    #[must_use]
+    pub const fn is_of_delivery(self) -> bool {
+        matches!(self, Self::Exhausted | Self::Rejected | Self::Gone)
     }
 
     /// Its name in metrics, tables and JSON.
@@ -164,16 +187,19 @@ pub enum Blame {
     Path,
     /// Somebody did it by hand.
     Operator,
+    /// The proxy between us.
+    Proxy,
     /// A code of a later version.
     Other(u8),
 }
 
 impl Blame {
-    const CODES: [(Self, u8, &'static str); 4] = [
+    const CODES: [(Self, u8, &'static str); 5] = [
         (Self::Us, 1, "us"),
         (Self::Them, 2, "them"),
         (Self::Path, 3, "path"),
         (Self::Operator, 4, "operator"),
+        (Self::Proxy, 5, "proxy"),
     ];
 
     /// The code in the log.
@@ -274,6 +300,9 @@ mod kind {
     pub(super) const CHUNK: u8 = 6;
     pub(super) const JOINED: u8 = 7;
     pub(super) const POLLED: u8 = 11;
+    pub(super) const RECEIPTS: u8 = 8;
+    pub(super) const RETRYING: u8 = 9;
+    pub(super) const FAULT_CLOSED: u8 = 10;
 }
 
 mod flag {
@@ -285,6 +314,8 @@ mod flag {
     pub(super) const MAPPED: u8 = 1;
     /// A fault or a cursor was copied forward.
     pub(super) const CARRIED: u8 = 2;
+    /// A held lane waits for a fault.
+    pub(super) const BLOCKED: u8 = 1;
 }
 
 #[cfg(test)]

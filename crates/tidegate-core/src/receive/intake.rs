@@ -360,7 +360,13 @@ impl<T> Intake<T> {
                         .or_insert(polled.number);
                     *newest = (*newest).max(polled.number);
                 }
-                Change::Fault(_) | Change::Trim { .. } => {}
+                Change::Fault(_)
+                | Change::FaultCarried(_)
+                | Change::FaultClosed(_)
+                | Change::Receipts(_)
+                | Change::Retrying(_)
+                | Change::SetAside { .. }
+                | Change::Trim { .. } => {}
             }
         }
         self.window.push(frame, known);

@@ -10,7 +10,7 @@ use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
 /// Incarnation, frame, index.
-const PLACE_BYTES: usize = 20;
+pub(super) const PLACE_BYTES: usize = 20;
 
 /// Fingerprint, place, outcome.
 const KNOWN_BYTES: usize = 16 + PLACE_BYTES + 1;
@@ -68,9 +68,13 @@ pub(super) fn read_known(bytes: &[u8]) -> Option<Known> {
 }
 
 pub(super) fn fault_key(fault: &FaultSummary) -> [u8; FAULT_KEY_BYTES] {
+    fault_key_of(fault.time, &fault.id)
+}
+
+pub(super) fn fault_key_of(time: UnixMillis, id: &EventId) -> [u8; FAULT_KEY_BYTES] {
     let mut out = [0; FAULT_KEY_BYTES];
-    out[..8].copy_from_slice(&fault.time.0.to_be_bytes());
-    out[8..].copy_from_slice(fault.id.as_bytes());
+    out[..8].copy_from_slice(&time.0.to_be_bytes());
+    out[8..].copy_from_slice(id.as_bytes());
     out
 }
 

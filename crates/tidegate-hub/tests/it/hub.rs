@@ -27,7 +27,7 @@ const PAGE: PageLimits = PageLimits {
     scan_bytes: 1 << 30,
 };
 
-fn settings(data: &Path) -> HubSettings {
+pub(crate) fn settings(data: &Path) -> HubSettings {
     HubSettings {
         origin: "local".to_owned(),
         data: data.to_owned(),
@@ -44,7 +44,7 @@ fn settings(data: &Path) -> HubSettings {
     }
 }
 
-fn open(settings: &HubSettings) -> (Hub, OpenReport) {
+pub(crate) fn open(settings: &HubSettings) -> (Hub, OpenReport) {
     Hub::open(settings, |_, _| {}).unwrap()
 }
 
@@ -99,11 +99,11 @@ fn fault(name: &str) -> Content {
 }
 
 /// Offers and waits, without a runtime.
-fn offer(hub: &Hub, content: Content) -> Answer {
+pub(crate) fn offer(hub: &Hub, content: Content) -> Answer {
     hub.submit(content).unwrap().blocking_recv().unwrap()
 }
 
-fn settle(hub: &Hub) {
+pub(crate) fn settle(hub: &Hub) {
     assert!(hub.settled(Duration::from_secs(30)));
 }
 

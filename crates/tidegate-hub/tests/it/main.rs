@@ -6,4 +6,5 @@
 )]
 
 mod disk;
+mod flows;
 mod hub;

@@ -56,7 +56,7 @@ impl Content {
                 Change::Identity { id, known } => {
                     self.known.insert(*id, *known);
                 }
-                Change::Fault(fault) => {
+                Change::Fault(fault) | Change::FaultCarried(fault) => {
                     self.faults.insert(fault.id, fault.clone());
                 }
                 Change::Cursor {
@@ -72,6 +72,11 @@ impl Content {
                     self.known.retain(|_, known| known.place.frame >= *oldest);
                     self.pruned = self.pruned.max(*oldest);
                 }
+                // No flow of this world delivers yet.
+                Change::FaultClosed(_)
+                | Change::Receipts(_)
+                | Change::Retrying(_)
+                | Change::SetAside { .. } => {}
             }
         }
         self.applied = written.frame;

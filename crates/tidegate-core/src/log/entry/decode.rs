@@ -7,6 +7,7 @@ use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
+use super::deliver::{decode_closed, decode_receipts, decode_retrying};
 use super::poll::decode_polled;
 use super::{
     Blame, Checkpoint, Chunk, Cursor, Entry, EventEntry, Fault, FaultCause, Joined, System, flag,
@@ -70,6 +71,9 @@ fn payload(kind: u8, mut fields: Decoder<'_>, bytes: &Bytes) -> Result<Entry, Fi
             tail: fields.bytes()?,
         }),
         kind::POLLED => Entry::Polled(Box::new(decode_polled(&mut fields)?)),
+        kind::RECEIPTS => Entry::Receipts(Box::new(decode_receipts(&mut fields)?)),
+        kind::RETRYING => Entry::Retrying(Box::new(decode_retrying(&mut fields)?)),
+        kind::FAULT_CLOSED => Entry::FaultClosed(Box::new(decode_closed(&mut fields)?)),
         _ => {
             let payload = bytes.slice(super::ENTRY_HEADER_BYTES..);
             return Ok(Entry::Unknown { kind, payload });

@@ -3,6 +3,7 @@
 
 use tidegate_types::event::{Event, Raw};
 
+use super::deliver::{encode_closed, encode_receipts, encode_retrying};
 use super::poll::encode_polled;
 use super::{Checkpoint, Chunk, Cursor, ENTRY_HEADER_BYTES, Entry, EventEntry, Fault, flag, kind};
 use crate::log::FRAME_BYTES_MAX;
@@ -74,12 +75,27 @@ pub fn encode_entry(entry: &Entry) -> EncodedEntry {
             let size = entry.cursor.len().saturating_add(SIZE_HINT);
             sealed(kind::POLLED, size, |out| encode_polled(out, entry))
         }
+        Entry::Receipts(entry) => {
+            let size = entry.done.len().saturating_mul(RECEIPT_BYTES);
+            sealed(kind::RECEIPTS, size.saturating_add(SIZE_HINT), |out| {
+                encode_receipts(out, entry);
+            })
+        }
+        Entry::Retrying(entry) => sealed(kind::RETRYING, SIZE_HINT, |out| {
+            encode_retrying(out, entry);
+        }),
+        Entry::FaultClosed(entry) => sealed(kind::FAULT_CLOSED, SIZE_HINT, |out| {
+            encode_closed(out, entry);
+        }),
         Entry::Unknown { kind, payload } => sealed(*kind, payload.len(), |out| out.fixed(payload)),
     }
 }
 
 /// A first capacity that spares small entries a second allocation.
 const SIZE_HINT: usize = 256;
+
+/// Place, identity, outcome, attempts, time.
+const RECEIPT_BYTES: usize = 20 + 16 + 17 + 4 + 8;
 
 fn encode_chunk(entry: &Chunk) -> EncodedEntry {
     let size = entry.bytes.len().saturating_add(SIZE_HINT);

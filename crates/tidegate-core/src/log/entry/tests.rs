@@ -66,7 +66,82 @@ prop_compose! {
     }
 }
 
+fn place() -> impl Strategy<Value = Place> {
+    any::<(u64, u64, u32)>().prop_map(|(incarnation, frame, index)| Place {
+        incarnation: Incarnation(incarnation),
+        frame: FrameNumber(frame),
+        index,
+    })
+}
+
+prop_compose! {
+    fn receipt()(
+        place in place(), id: [u8; 16], fault: Option<[u8; 16]>, status: u16, endpoint: u16,
+        attempts: u32, time: u64,
+    ) -> Receipt {
+        let outcome = match fault {
+            Some(fault) => ReceiptOutcome::SetAside { fault: EventId::from_bytes(fault) },
+            None => ReceiptOutcome::Delivered { status, endpoint },
+        };
+        Receipt { place, id: EventId::from_bytes(id), outcome, attempts, time: UnixMillis(time) }
+    }
+}
+
+prop_compose! {
+    fn receipts()(
+        flow in ".{0,12}", shard: u16, time: u64, low in place(), filtered: u64,
+        endpoints in vec(".{0,9}", 0..3), done in vec(receipt(), 0..5),
+        held in vec((".{0,9}", place(), any::<Option<[u8; 16]>>()), 0..4), released in vec(".{0,9}", 0..3),
+    ) -> Receipts {
+        let held = held.into_iter().map(|(key, from, blocked)| HeldLane {
+            key, from, blocked: blocked.map(EventId::from_bytes),
+        });
+        Receipts {
+            flow, shard, time: UnixMillis(time), low, filtered, endpoints, done,
+            held: held.collect(), released,
+        }
+    }
+}
+
+prop_compose! {
+    fn retrying()(
+        texts in [".{0,9}", ".{0,9}", ".{0,9}"], shard: u16, place in place(), id: [u8; 16],
+        counts: [u32; 2], times: [u64; 3], blame in 1_u8.., status: u16,
+    ) -> Retrying {
+        let [flow, key, text] = texts;
+        Retrying {
+            flow, shard, place, id: EventId::from_bytes(id), key, attempts: counts[0], sent: counts[1],
+            since: UnixMillis(times[0]), next: UnixMillis(times[1]), blame: Blame::from_code(blame),
+            status, text, time: UnixMillis(times[2]),
+        }
+    }
+}
+
 /// Any entry.
+fn closed() -> impl Strategy<Value = Entry> {
+    let closed = (
+        any::<[u64; 2]>(),
+        any::<[u8; 16]>(),
+        ".{0,9}",
+        option::of(".{0,9}"),
+    );
+    closed.prop_map(|([a, b], id, text, reason)| {
+        Entry::FaultClosed(Box::new(FaultClosed {
+            id: EventId::from_bytes(id),
+            set_aside: UnixMillis(a),
+            flow: text.clone(),
+            how: match reason {
+                Some(reason) => Closing::Discarded { reason },
+                None => Closing::Resubmitted {
+                    superseded: a % 2 == 0,
+                },
+            },
+            by: text,
+            time: UnixMillis(b),
+        }))
+    })
+}
+
 pub(crate) fn entry() -> impl Strategy<Value = Entry> {
     let checkpoint = (any::<[u64; 3]>(), vec(cursor(), 0..3)).prop_map(|([a, b, c], cursors)| {
         Entry::Checkpoint(Checkpoint {
@@ -131,6 +206,9 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
         1 => chunk,
         1 => joined,
         1 => polled,
+        2 => receipts().prop_map(|entry| Entry::Receipts(Box::new(entry))),
+        1 => retrying().prop_map(|entry| Entry::Retrying(Box::new(entry))),
+        1 => closed(),
         1 => unknown,
     ]
 }
@@ -234,7 +312,7 @@ fn bodies_are_slices_of_the_frame_and_equal_ones_are_stored_once() {
 
 #[test]
 fn codes_and_names_never_change() {
-    let causes = [1, 2, 3, 4, 5, 6].map(|code| FaultCause::from_code(code).name());
+    let causes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|code| FaultCause::from_code(code).name());
     let expected = [
         "mapping",
         "identity",
@@ -242,9 +320,13 @@ fn codes_and_names_never_change() {
         "overrun",
         "quarantined",
         "format",
+        "exhausted",
+        "rejected",
+        "gone",
+        "stuck",
     ];
     assert_eq!(causes, expected);
     let blames = [1, 2, 3, 4, 5].map(|code| Blame::from_code(code).name());
-    assert_eq!(blames, ["us", "them", "path", "operator", "other"]);
+    assert_eq!(blames, ["us", "them", "path", "operator", "proxy"]);
     assert_eq!(Blame::from_code(9).code(), 9);
 }
