@@ -1,6 +1,7 @@
 //! The pure machines of Tidegate: the frame log, the receive core, the machines of polling and of
-//! delivery, and the feeds.
+//! delivery, the feeds, and the books.
 
+pub mod books;
 pub mod deliver;
 pub mod feed;
 pub mod log;

@@ -7,6 +7,7 @@ use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 
 use super::classify::Class;
+use crate::books::HourTally;
 use crate::log::entry::{Blame, FaultCause, FaultClosed, Receipts, Retrying};
 
 /// An event of the log that the flow wants. `B` is how the shell finds its content again.
@@ -23,8 +24,8 @@ pub struct Arrival<B> {
     /// Its content, or how to get at it.
     pub body: B,
     /// Events between the arrival before in this page (or its start) and this one that the flow
-    /// does not want.
-    pub filtered_before: u64,
+    /// does not want, by the hour of their frame's time.
+    pub filtered_before: Vec<HourTally>,
 }
 
 /// What was read for a [`ReadRequest`].
@@ -34,8 +35,8 @@ pub struct Page<B> {
     pub arrivals: Vec<Arrival<B>>,
     /// Everything before this place was looked at.
     pub end: Place,
-    /// Events behind the last arrival, before `end`, that the flow does not want.
-    pub filtered_after: u64,
+    /// Events behind the last arrival, before `end`, that the flow does not want, likewise.
+    pub filtered_after: Vec<HourTally>,
     /// Whether `end` is the end of the log (as far as it is synced).
     pub at_end: bool,
 }

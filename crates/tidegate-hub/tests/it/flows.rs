@@ -40,7 +40,7 @@ fn receipts(low: u64) -> Receipts {
         shard: 0,
         time: UnixMillis(1),
         low: at(low),
-        filtered: 0,
+        filtered: Vec::new(),
         endpoints: vec!["endpoint".to_owned()],
         done: Vec::new(),
         held: Vec::new(),

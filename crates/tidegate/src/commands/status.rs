@@ -1,8 +1,8 @@
 //! `status`: how the node is doing.
 
 use tidegate_config::units::show_bytes;
-use tidegate_console::{FeedStatus, FlowStatus};
 use tidegate_console::view::Status;
+use tidegate_console::{FeedStatus, FlowStatus};
 use tidegate_hub::clock::now;
 
 use crate::client::Node;
@@ -152,7 +152,14 @@ fn feeds(feeds: &[FeedStatus], out: &Out) -> Outcome {
         return Ok(());
     }
     out.line("")?;
-    let mut table = Table::new(&["FEED", "PATH", "CONSUMER", "PAGES", "EVENTS", "FRAMES BEHIND"]);
+    let mut table = Table::new(&[
+        "FEED",
+        "PATH",
+        "CONSUMER",
+        "PAGES",
+        "EVENTS",
+        "FRAMES BEHIND",
+    ]);
     for feed in feeds {
         for consumer in &feed.consumers {
             table.row([

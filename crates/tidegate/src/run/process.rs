@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_config::config::{Change, ChangeKind};
 use tidegate_config::{Config, Loaded, Report};
 use tidegate_console::view::{ChangeView, ProblemView};
-use tidegate_console::{ConsumerStatus, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded};
+use tidegate_console::{
+    ConsumerStatus, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded,
+};
 use tidegate_gateway::gateway::{self, Gateway};
 
 use crate::source::Source;

@@ -12,6 +12,7 @@ use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 
 use super::Delivery;
+use crate::books::HourTally;
 use crate::deliver::lane::{Item, ItemState, LaneKey};
 use crate::deliver::output::{Arrival, HeldBy, Note, Page, Purpose, ReadRequest};
 use crate::deliver::settings::Order;
@@ -40,8 +41,8 @@ pub(super) struct Reading {
     states: BTreeMap<Place, Retrying>,
     /// Faults of before the start whose events have no receipt.
     set_aside: BTreeSet<EventId>,
-    /// Events the flow does not want, each count with the place it stands before.
-    pub(super) filtered: VecDeque<(Place, u64)>,
+    /// Events the flow does not want, those of each hour with the place they stand before.
+    pub(super) filtered: VecDeque<(Place, HourTally)>,
     pub(super) filtered_count: u64,
     /// Lanes have begun to wait since room was last made.
     pub(super) may_relieve: bool,
@@ -84,10 +85,10 @@ impl Reading {
         }
     }
 
-    fn filter(&mut self, before: Place, count: u64) {
-        if count > 0 {
-            self.filtered.push_back((before, count));
-            self.filtered_count = self.filtered_count.saturating_add(count);
+    fn filter(&mut self, before: Place, hours: Vec<HourTally>) {
+        for hour in hours {
+            self.filtered_count = self.filtered_count.saturating_add(hour.tally.count);
+            self.filtered.push_back((before, hour));
         }
     }
 }
@@ -189,9 +190,10 @@ impl<B: Clone> Delivery<B> {
     }
 
     fn read_forward(&mut self, page: Page<B>) {
-        for arrival in page.arrivals {
+        for mut arrival in page.arrivals {
             if arrival.place >= self.reading.cursor && arrival.place < page.end {
-                self.reading.filter(arrival.place, arrival.filtered_before);
+                let filtered = std::mem::take(&mut arrival.filtered_before);
+                self.reading.filter(arrival.place, filtered);
                 self.take_forward(arrival);
             }
         }

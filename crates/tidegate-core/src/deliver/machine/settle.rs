@@ -13,6 +13,7 @@ use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 
 use super::Delivery;
+use crate::books::HourTally;
 use crate::deliver::lane::{Item, ItemState, LaneKey};
 use crate::deliver::output::{Append, Note, SetAside};
 use crate::deliver::settings::OnFault;
@@ -73,7 +74,7 @@ pub(super) struct Settling<B> {
     pub(super) low_written: Place,
     /// What the last entry that was refused said of `low` and unwanted events. Since it may be in
     /// the log, the next one says the same, or unwanted events would count twice.
-    low_refused: Option<(Place, u64)>,
+    low_refused: Option<(Place, Vec<HourTally>)>,
     written_at: UnixMillis,
     /// When the records of held lanes were last looked at.
     refreshed_at: UnixMillis,
@@ -328,7 +329,7 @@ impl<B: Clone> Delivery<B> {
             Some(refused) => refused,
             None => self.take_low(),
         };
-        let idle = done.is_empty() && held.is_empty() && released.is_empty() && filtered == 0;
+        let idle = done.is_empty() && held.is_empty() && released.is_empty() && filtered.is_empty();
         if idle && self.settling.begun && !is_far(self.settling.low_written, low) {
             return None;
         }
@@ -433,22 +434,23 @@ impl<B: Clone> Delivery<B> {
     }
 
     /// The `low` that holds when this entry is durable, and the unwanted events that it passes.
-    fn take_low(&mut self) -> (Place, u64) {
+    fn take_low(&mut self) -> (Place, Vec<HourTally>) {
         let low = self
             .pins
             .first()
             .map(|(place, _)| place)
             .unwrap_or(self.reading.cursor)
             .max(self.settling.low_written);
-        let mut sum: u64 = 0;
-        while let Some((before, count)) = self.reading.filtered.front().copied()
+        let mut hours = Vec::new();
+        while let Some((before, filtered)) = self.reading.filtered.front().copied()
             && before <= low
         {
             self.reading.filtered.pop_front();
-            sum = sum.saturating_add(count);
+            let left = &mut self.reading.filtered_count;
+            *left = left.saturating_sub(filtered.tally.count);
+            HourTally::note(&mut hours, filtered.hour, filtered.tally);
         }
-        self.reading.filtered_count = self.reading.filtered_count.saturating_sub(sum);
-        (low, sum)
+        (low, hours)
     }
 
     fn low_is_worth_writing(&self) -> bool {

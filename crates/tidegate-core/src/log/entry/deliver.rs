@@ -6,6 +6,7 @@ use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
 use super::{Blame, flag};
+use crate::books::{Hour, HourTally, Tally};
 use crate::log::codec::{Decoder, Encoder, FieldError, length};
 
 /// How far one shard of a flow has come.
@@ -22,9 +23,9 @@ pub struct Receipts {
     pub time: UnixMillis,
     /// The first place that is not settled. Never goes back.
     pub low: Place,
-    /// Events between the `low` before and this one that the flow does not want. An entry that does
+    /// Events between the `low` before and this one that the flow does not want, by the hour in which they were appended. An entry that does
     /// not move `low` repeats what was counted already.
-    pub filtered: u64,
+    pub filtered: Vec<HourTally>,
     /// Names of the endpoints that `done` speaks of.
     pub endpoints: Vec<String>,
     /// Events that are settled now.
@@ -153,7 +154,12 @@ pub(super) fn encode_receipts(out: &mut Encoder<'_>, entry: &Receipts) {
     out.fixed(&entry.shard.to_le_bytes());
     out.u64(entry.time.0);
     place(out, entry.low);
-    out.u64(entry.filtered);
+    out.u32(length(entry.filtered.len()));
+    for filtered in &entry.filtered {
+        out.u32(filtered.hour.0);
+        out.u64(filtered.tally.count);
+        out.fixed(&filtered.tally.digest.to_le_bytes());
+    }
     texts(out, &entry.endpoints);
     out.u32(length(entry.done.len()));
     for receipt in &entry.done {
@@ -195,7 +201,7 @@ pub(super) fn decode_receipts(fields: &mut Decoder<'_>) -> Result<Receipts, Fiel
         shard: u16::from_le_bytes(fields.array()?),
         time: UnixMillis(fields.u64()?),
         low: read_place(fields)?,
-        filtered: fields.u64()?,
+        filtered: fields.list(read_filtered)?,
         endpoints: fields.list(Decoder::text)?,
         done: fields.list(read_receipt)?,
         held: fields.list(read_held)?,
@@ -275,6 +281,16 @@ pub(super) fn decode_closed(fields: &mut Decoder<'_>) -> Result<FaultClosed, Fie
         },
         by: fields.text()?,
         time: UnixMillis(fields.u64()?),
+    })
+}
+
+fn read_filtered(fields: &mut Decoder<'_>) -> Result<HourTally, FieldError> {
+    Ok(HourTally {
+        hour: Hour(fields.u32()?),
+        tally: Tally {
+            count: fields.u64()?,
+            digest: u128::from_le_bytes(fields.array()?),
+        },
     })
 }
 

@@ -10,6 +10,7 @@ use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
 use super::*;
+use crate::books::{Hour, HourTally, Tally};
 
 fn body() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..200).prop_map(Bytes::from)
@@ -89,15 +90,18 @@ prop_compose! {
 
 prop_compose! {
     fn receipts()(
-        flow in ".{0,12}", shard: u16, time: u64, low in place(), filtered: u64,
+        flow in ".{0,12}", shard: u16, time: u64, low in place(), filtered in vec(any::<(u32, u64, u128)>(), 0..3),
         endpoints in vec(".{0,9}", 0..3), done in vec(receipt(), 0..5),
         held in vec((".{0,9}", place(), any::<Option<[u8; 16]>>()), 0..4), released in vec(".{0,9}", 0..3),
     ) -> Receipts {
         let held = held.into_iter().map(|(key, from, blocked)| HeldLane {
             key, from, blocked: blocked.map(EventId::from_bytes),
         });
+        let filtered = filtered.into_iter().map(|(hour, count, digest)| HourTally {
+            hour: Hour(hour), tally: Tally { count, digest },
+        });
         Receipts {
-            flow, shard, time: UnixMillis(time), low, filtered, endpoints, done,
+            flow, shard, time: UnixMillis(time), low, filtered: filtered.collect(), endpoints, done,
             held: held.collect(), released,
         }
     }

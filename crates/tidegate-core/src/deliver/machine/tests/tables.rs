@@ -93,7 +93,7 @@ impl Shell {
                     key: key.to_owned(),
                     bytes: 100,
                     body: frame,
-                    filtered_before: 0,
+                    filtered_before: Vec::new(),
                 });
             }
             frame += 1;
@@ -101,7 +101,7 @@ impl Shell {
         Page {
             arrivals,
             end: at(frame),
-            filtered_after: 0,
+            filtered_after: Vec::new(),
             at_end: frame == end,
         }
     }

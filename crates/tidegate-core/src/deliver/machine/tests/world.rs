@@ -11,6 +11,7 @@ use tidegate_types::id::{EventId, FlowNamespace};
 use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
+use crate::books::{Hour, HourTally, Tally};
 use crate::deliver::*;
 use crate::log::entry::{Closing, ReceiptOutcome, Receipts};
 use crate::random::Random;
@@ -103,7 +104,7 @@ pub(super) struct World {
     retried: BTreeMap<u64, u32>,
     pub(super) attempts_seen: BTreeMap<u64, u32>,
     low: Place,
-    filtered: u64,
+    filtered: Tally,
     pub(super) operator: bool,
     pub(super) publish: Vec<Logged>,
     pub(super) publish_every: Duration,
@@ -143,7 +144,7 @@ impl World {
             retried: BTreeMap::new(),
             attempts_seen: BTreeMap::new(),
             low: at(1),
-            filtered: 0,
+            filtered: Tally::default(),
             operator: false,
             publish: Vec::new(),
             publish_every: Duration::from_millis(3),
@@ -329,12 +330,15 @@ impl World {
         // Sometimes less than asked for.
         let frames_max = 1 + self.random.next() % 400;
         let mut arrivals = Vec::new();
-        let mut filtered = 0;
+        let mut filtered: Vec<HourTally> = Vec::new();
         let mut frame = read.from.frame.0;
         let last = frame.saturating_add(frames_max).min(until);
         while frame < last && arrivals.len() < read.events_max {
             match &self.log[usize::try_from(frame).unwrap() - 1] {
-                Logged::Event { wanted: false, .. } => filtered += 1,
+                Logged::Event { wanted: false, .. } => {
+                    let hour = Hour(u32::try_from(frame / 100).unwrap());
+                    HourTally::note(&mut filtered, hour, Tally::of(&id_of(frame)));
+                }
                 Logged::Event { key, .. } if !read.held || self.machine.wants(key, at(frame)) => {
                     arrivals.push(Arrival {
                         place: at(frame),
@@ -509,7 +513,8 @@ impl World {
     fn receipts(&mut self, receipts: &Receipts) {
         assert!(receipts.low >= self.low, "low goes back");
         if receipts.low > self.low {
-            self.filtered += receipts.filtered;
+            let filtered = receipts.filtered.iter().map(|hour| hour.tally);
+            self.filtered.add(filtered.sum());
         }
         self.low = receipts.low;
         for receipt in &receipts.done {
@@ -669,10 +674,11 @@ impl World {
         let unwanted = self
             .log
             .iter()
-            .filter(|entry| matches!(entry, Logged::Event { wanted: false, .. }));
+            .zip(1..)
+            .filter(|(entry, _)| matches!(entry, Logged::Event { wanted: false, .. }));
         assert_eq!(
             self.filtered,
-            unwanted.count() as u64,
+            unwanted.map(|(_, frame)| Tally::of(&id_of(frame))).sum(),
             "events that were filtered"
         );
     }
