@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -15,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::endpoint::Route;
 use super::exchange::Outgoing;
 use super::guard::Host;
-use super::meter::Meter;
+use super::meter::{Meter, Traffic};
 use super::outcome::{Failure, FailureKind, chain};
 use super::proxy::Proxy;
 use super::resolve::Resolve;
@@ -24,7 +23,7 @@ use super::tls;
 /// What a new connection is made of.
 pub(super) struct Dialled {
     pub(super) sender: SendRequest<Outgoing>,
-    pub(super) written: Arc<AtomicU64>,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) remote: SocketAddr,
     pub(super) driver: AbortHandle,
 }
@@ -156,11 +155,11 @@ async fn speak<S>(stream: S, remote: SocketAddr, deadline: Instant) -> Result<Di
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, written) = Meter::new(TokioIo::new(stream));
+    let (stream, traffic) = Meter::new(stream);
     let handshake = Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .handshake(stream);
+        .handshake(TokioIo::new(stream));
     let (sender, connection) = timeout_at(deadline, handshake)
         .await
         .map_err(|_| late("HTTP"))?
@@ -173,7 +172,7 @@ where
     });
     Ok(Dialled {
         sender,
-        written,
+        traffic,
         remote,
         driver: driver.abort_handle(),
     })

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, timeout_at};
 
-use super::outcome::{Answer, BodyEnd, Failure, FailureKind, Sent, chain};
+use super::meter::TooMuch;
+use super::outcome::{Answer, BodyEnd, Failure, FailureKind, Sent, cause, chain};
 use super::pool::Connection;
 use super::tls;
 
@@ -38,6 +40,15 @@ pub(super) enum Exchanged {
     Unsent(http::Request<Outgoing>),
     /// It failed.
     Failed(Failure),
+}
+
+impl Terms {
+    /// Bytes that an answer may have with all that stands around its body: interim answers, heads, and
+    /// up to seven bytes of framing for each of the body (a chunk of one byte has five).
+    fn bytes_max(self) -> u64 {
+        let body = self.body_bytes_max.saturating_add(BEYOND_BYTES_MAX) as u64;
+        body.saturating_mul(8).saturating_add(HEADS_BYTES_MAX)
+    }
 }
 
 impl Outgoing {
@@ -81,7 +92,8 @@ pub(super) async fn exchange(
     taken: &AtomicBool,
     terms: Terms,
 ) -> Exchanged {
-    let before = connection.written.load(Relaxed);
+    connection.traffic.allow(terms.bytes_max());
+    let before = connection.traffic.written();
     // A kept connection is ready once its driver has seen the end of the last answer.
     match timeout_at(terms.deadline, connection.sender.ready()).await {
         Ok(Ok(())) => {}
@@ -90,7 +102,7 @@ pub(super) async fn exchange(
     }
     let sending = connection.sender.try_send_request(request);
     let answered = timeout_at(terms.deadline, sending).await;
-    let sent = if connection.written.load(Relaxed) == before {
+    let sent = if connection.traffic.written() == before {
         Sent::Nothing
     } else {
         Sent::Something
@@ -99,18 +111,14 @@ pub(super) async fn exchange(
         Ok(Ok(response)) => {
             let (answer, is_whole) = read(response, &connection, terms).await;
             // A server that answers before it has read the request may leave the rest of it unread.
-            let is_reusable = is_whole && taken.load(Relaxed);
+            let is_reusable = is_whole && taken.load(Relaxed) && has_one_length(&answer.headers);
             Exchanged::Answered(answer, is_reusable.then_some(connection))
         }
         Ok(Err(mut error)) => match error.take_message() {
             Some(request) if sent == Sent::Nothing => Exchanged::Unsent(request),
             _ => Exchanged::Failed(failure(&error.into_error(), sent)),
         },
-        Err(_) => Exchanged::Failed(Failure {
-            kind: FailureKind::AnswerTimeout,
-            sent,
-            detail: String::new(),
-        }),
+        Err(_) => Exchanged::Failed(Failure::new(FailureKind::AnswerTimeout, sent, "")),
     }
 }
 
@@ -162,22 +170,26 @@ async fn keep(body: &mut Incoming, kept: &mut BytesMut, max: usize) -> (BodyEnd,
     (end, true)
 }
 
+/// An answer with both is split in two by whoever believes the other (RFC 9112, section 6.3).
+fn has_one_length(headers: &HeaderMap) -> bool {
+    !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH))
+}
+
 fn failure(error: &hyper::Error, sent: Sent) -> Failure {
     let kind = if let Some(kind) = tls::kind_of(error) {
         kind
-    } else if error.is_parse() {
+    } else if error.is_parse() || cause::<TooMuch>(error).is_some() {
         FailureKind::Malformed
     } else if error.is_user() {
         FailureKind::Request
     } else {
         FailureKind::Closed
     };
-    Failure {
-        kind,
-        sent,
-        detail: chain(error),
-    }
+    Failure::new(kind, sent, chain(error))
 }
+
+/// Bytes of an answer's head, and of interim answers before it, all together.
+const HEADS_BYTES_MAX: u64 = 256 * 1024;
 
 /// What is read beyond the bytes that are kept: about what a new TLS connection costs.
 const BEYOND_BYTES_MAX: usize = 64 * 1024;

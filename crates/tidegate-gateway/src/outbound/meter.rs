@@ -1,49 +1,85 @@
-//! A stream that counts what is written to it: the proof that nothing was sent.
+//! A stream that counts: what was written, as the proof that nothing was sent; and what may still be
+//! read, so that no answer is endless.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Counts written bytes, above TLS.
+/// What goes over a connection, above TLS.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    written: AtomicU64,
+    readable: AtomicU64,
+}
+
+/// More was sent to us than an answer may have, in heads, chunks and what stands between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("they send more than any answer that was asked for has")]
+pub(super) struct TooMuch;
+
+/// A stream with its [`Traffic`].
 #[derive(Debug)]
 pub(super) struct Meter<S> {
     stream: S,
-    written: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
+}
+
+impl Traffic {
+    /// Bytes written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// From now on so many bytes can be read; whoever sends more is cut off.
+    pub(super) fn allow(&self, bytes: u64) {
+        self.readable.store(bytes, Relaxed);
+    }
 }
 
 impl<S> Meter<S> {
-    pub(super) fn new(stream: S) -> (Self, Arc<AtomicU64>) {
-        let written = Arc::new(AtomicU64::new(0));
+    pub(super) fn new(stream: S) -> (Self, Arc<Traffic>) {
+        let traffic = Arc::<Traffic>::default();
         let meter = Self {
             stream,
-            written: Arc::clone(&written),
+            traffic: Arc::clone(&traffic),
         };
-        (meter, written)
+        (meter, traffic)
     }
 
     fn count(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &result {
-            self.written.fetch_add(*bytes as u64, Relaxed);
+            self.traffic.written.fetch_add(*bytes as u64, Relaxed);
         }
         result
     }
 }
 
-impl<S: Read + Unpin> Read for Meter<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let bytes = buffer.filled().len().saturating_sub(before) as u64;
+        // Only exchanges, which take turns, set it, so nothing is lost between load and store.
+        let left = self.traffic.readable.load(Relaxed).checked_sub(bytes);
+        match left {
+            Some(left) => {
+                self.traffic.readable.store(left, Relaxed);
+                Poll::Ready(Ok(()))
+            }
+            None => Poll::Ready(Err(io::Error::other(TooMuch))),
+        }
     }
 }
 
-impl<S: Write + Unpin> Write for Meter<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Meter<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,5 +1,6 @@
 //! What became of a request.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -173,17 +174,25 @@ impl FailureKind {
 }
 
 impl Failure {
-    /// One before anything was sent.
+    /// One with these particulars, in which there may be words of theirs: bounded, and without control
+    /// characters.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "texts and errors are given away alike"
     )]
-    pub(super) fn unsent(kind: FailureKind, detail: impl ToString) -> Self {
+    pub(super) fn new(kind: FailureKind, sent: Sent, detail: impl ToString) -> Self {
+        let detail = detail.to_string();
+        let plain = detail.chars().filter(|character| !character.is_control());
         Self {
             kind,
-            sent: Sent::Nothing,
-            detail: detail.to_string(),
+            sent,
+            detail: plain.take(DETAIL_CHARS_MAX).collect(),
         }
+    }
+
+    /// One before anything was sent.
+    pub(super) fn unsent(kind: FailureKind, detail: impl ToString) -> Self {
+        Self::new(kind, Sent::Nothing, detail)
     }
 
     /// Whose fault it is.
@@ -193,11 +202,35 @@ impl Failure {
     }
 }
 
+/// Longest particulars; a certificate may have thousands of names, and errors repeat them.
+const DETAIL_CHARS_MAX: usize = 512;
+
+/// Deeper chains of causes are cut; those of our libraries have three or four links.
+const LINKS_MAX: usize = 8;
+
+/// The first `E` among an error and its causes.
+pub(super) fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    for _ in 0..LINKS_MAX {
+        let error = next?;
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // An `io::Error` shows what it wraps not as its source but here.
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
 /// An error with all its causes, in one line.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    /// Deeper chains are cut; those of our libraries have three or four links.
-    const LINKS_MAX: usize = 8;
-    let links = std::iter::successors(Some(error), |error| error.source());
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let links = std::iter::successors(Some(error), |&error| error.source());
     let texts: Vec<String> = links.take(LINKS_MAX).map(ToString::to_string).collect();
     texts.join(": ")
 }

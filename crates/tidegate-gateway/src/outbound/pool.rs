@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::dial::Dialled;
 use super::exchange::Outgoing;
+use super::meter::Traffic;
 
 /// Which endpoint a connection belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +34,7 @@ impl EndpointId {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Outgoing>,
-    pub(super) written: Arc<AtomicU64>,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) remote: SocketAddr,
     driver: AbortHandle,
     opened: Instant,
@@ -128,7 +129,7 @@ impl Pool {
         let now = Instant::now();
         Connection {
             sender: new.sender,
-            written: new.written,
+            traffic: new.traffic,
             remote: new.remote,
             driver: new.driver,
             opened: now,

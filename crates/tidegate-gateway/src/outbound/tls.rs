@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use super::outcome::FailureKind;
+use super::outcome::{FailureKind, cause};
 use crate::http::{TlsError, TrustAnchors, authorities, certificates};
 
 /// The certificate we show, for mTLS.
@@ -60,24 +60,7 @@ pub(super) fn connector(
 
 /// What a TLS error means, if `error` has one among its causes.
 pub(super) fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<FailureKind> {
-    /// As deep as chains of causes are followed.
-    const LINKS_MAX: usize = 8;
-    let mut next = Some(error);
-    for _ in 0..LINKS_MAX {
-        let error = next?;
-        if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return Some(kind(error));
-        }
-        // An `io::Error` shows what it wraps not as its source but here.
-        next = match error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
+    cause::<rustls::Error>(error).map(kind)
 }
 
 fn kind(error: &rustls::Error) -> FailureKind {

@@ -16,7 +16,7 @@ use super::endpoint::Endpoint;
 use super::exchange::{Exchanged, Outgoing, Terms, exchange};
 use super::headers;
 use super::location::{Location, LocationProblem};
-use super::outcome::{Answer, Failure, FailureKind, Outcome, Sent};
+use super::outcome::{Answer, Failure, FailureKind, Outcome};
 use super::pool::{Keep, Pool, PoolStats};
 use super::resolve::{Resolve, SystemResolver};
 
@@ -54,7 +54,7 @@ pub struct Request {
     pub body: Bytes,
     /// The message id, for signatures that carry one.
     pub id: String,
-    /// For all of it, from the lookup to the last byte of the answer (15 s).
+    /// For all of it, from the lookup to the last byte of the answer (15 s); an hour at most.
     pub timeout: Duration,
     /// Bytes of the answer's body that are kept (16 KiB).
     pub answer_bytes_max: usize,
@@ -122,11 +122,14 @@ impl Endpoint {
 impl Transport {
     /// A transport without connections.
     #[must_use]
-    pub fn new(settings: TransportSettings) -> Self {
+    pub fn new(mut settings: TransportSettings) -> Self {
+        settings.connect_timeout = settings.connect_timeout.min(TIMEOUT_MAX);
         let connections_max = settings.connections_max.clamp(1, Semaphore::MAX_PERMITS);
         let keep = Keep {
             // A timer of no length is none.
-            idle: settings.idle_timeout.max(Duration::from_millis(2)),
+            idle: settings
+                .idle_timeout
+                .clamp(Duration::from_millis(2), TIMEOUT_MAX),
             lifetime: settings.lifetime_max,
             connections_max,
         };
@@ -143,9 +146,8 @@ impl Transport {
     /// Dropping it closes the connection; the other side may have seen the request.
     pub async fn send(&self, endpoint: &Endpoint, request: &Request) -> Outcome {
         let start = Instant::now();
-        let result = self
-            .attempt(endpoint, request, start + request.timeout)
-            .await;
+        let deadline = start + request.timeout.min(TIMEOUT_MAX);
+        let result = self.attempt(endpoint, request, deadline).await;
         Outcome {
             result,
             duration: start.elapsed(),
@@ -200,6 +202,7 @@ impl Transport {
             &draft.headers,
             draft.location.query(),
             request.location.query(),
+            endpoint.route.proxy.as_ref(),
         );
         let (body, taken) = Outgoing::new(request.body.clone());
         let mut message = message(endpoint, draft, body)?;
@@ -324,16 +327,15 @@ fn message(
 fn refused_by_proxy(endpoint: &Endpoint, answer: &Answer) -> Result<(), Failure> {
     let is_forwarded = endpoint.route.proxy.is_some() && endpoint.route.tls.is_none();
     if is_forwarded && answer.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-        return Err(Failure {
-            kind: FailureKind::ProxyAuthentication,
-            sent: Sent::Nothing,
-            detail: String::new(),
-        });
+        return Err(Failure::unsent(FailureKind::ProxyAuthentication, ""));
     }
     Ok(())
 }
 
 /// The largest body that is sent; flows have smaller limits of their own.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Longer times are cut to this: nobody waits for an answer that long, and the clock has an end.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
 
 const AGENT: &str = concat!("tidegate/", env!("CARGO_PKG_VERSION"));

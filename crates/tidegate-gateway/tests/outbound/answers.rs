@@ -69,17 +69,6 @@ async fn no_answer_in_time() {
 }
 
 #[tokio::test]
-async fn endless_heads_and_endless_interim_answers_end_in_time() {
-    let interim = Act::Flood(b"HTTP/1.1 102 Processing\r\n\r\n".to_vec());
-    check_failure(
-        vec![Act::Read, interim],
-        FailureKind::AnswerTimeout,
-        Sent::Something,
-    )
-    .await;
-}
-
-#[tokio::test]
 async fn heads_beyond_the_limits() {
     let start = Act::Write(b"HTTP/1.1 200 OK\r\n".to_vec());
     for flood in [b"x: y\r\n".to_vec(), vec![b'x'; 1000]] {

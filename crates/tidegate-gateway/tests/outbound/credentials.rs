@@ -1,19 +1,20 @@
 //! What proves us: shown, fetched, signed, kept to ourselves.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tidegate_gateway::outbound::auth::{Auth, ClientStyle, OAuth2Settings, Signature};
 use tidegate_gateway::outbound::{
-    Answer, Blame, Endpoint, Failure, FailureKind, Request, Sent, Transport, TransportSettings,
+    Answer, Blame, BodyEnd, Endpoint, Failure, FailureKind, Request, Sent, Transport,
+    TransportSettings,
 };
 use tidegate_types::secret::Secret;
 use tidegate_types::time::UnixMillis;
-use tidegate_wire::signature::{DEFAULT_TOLERANCE, KeyPlace, Spec, Verifier};
+use tidegate_wire::signature::{Credentials, DEFAULT_TOLERANCE, KeyPlace, Spec, Verifier};
 use tidegate_wire::sigv4;
 
-use crate::support::{Act, OK, Server, post, send, settings, transport};
+use crate::support::{Act, OK, PATIENCE, Server, post, send, settings, transport};
 
 fn token(text: &str, seconds: u32) -> Vec<Act> {
     let body =
@@ -121,19 +122,78 @@ async fn a_token_that_is_refused_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_token_at_its_end_is_replaced() {
+async fn a_token_at_its_end_is_replaced_but_not_for_each_request() {
     let server = Server::always(OK).await;
     let tokens = Server::new(vec![token("token-1", 0), token("token-2", 3600)]).await;
     let endpoint = oauth2(&server, &tokens, ClientStyle::Basic);
-    let transport = transport();
-    for _ in 0..3 {
+    let (transport, start) = (transport(), Instant::now());
+    let mut sent = 0;
+    while tokens.seen().len() < 2 {
+        assert!(start.elapsed() < PATIENCE);
         send(&transport, &endpoint, &post(&endpoint, "{}"))
             .await
             .unwrap();
+        sent += 1;
     }
+    // A token that says it has no time at all is used for a second.
+    assert!(
+        start.elapsed() >= Duration::from_secs(1) && sent > 2,
+        "{sent}"
+    );
     let seen = server.seen();
-    let used: Vec<_> = seen.iter().map(|one| bearer(one)).collect();
-    assert_eq!(used, ["bearer token-1", "bearer token-2", "bearer token-2"]);
+    assert_eq!(
+        seen.iter()
+            .filter(|one| bearer(one) == "bearer token-1")
+            .count(),
+        sent - 1
+    );
+    assert_eq!(bearer(&seen[sent - 1]), "bearer token-2");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_every_token_gets_no_storm_of_new_ones() {
+    let server = Server::new(vec![closing(401, "")]).await;
+    let tokens = Server::new(vec![token("token-1", 3600)]).await;
+    let endpoint = oauth2(&server, &tokens, ClientStyle::Basic);
+    let transport = transport();
+    for _ in 0..20 {
+        let answer = send(&transport, &endpoint, &post(&endpoint, "{}")).await;
+        assert_eq!(answer.unwrap().status, StatusCode::UNAUTHORIZED);
+    }
+    // One to begin with, and one in its place; the first request alone was sent twice.
+    assert_eq!((tokens.seen().len(), server.seen().len()), (2, 21));
+}
+
+#[tokio::test]
+async fn token_endpoints_that_exhaust() {
+    let write = |text: &str| Act::Write(text.as_bytes().to_vec());
+    let head = write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let endless = Act::Flood([b"1000\r\n".as_slice(), &[b' '; 4096], b"\r\n"].concat());
+    let nested = closing(200, &"[".repeat(60_000));
+    let large = closing(
+        200,
+        &format!(r#"{{"access_token": "{}"}}"#, "x".repeat(20_000)),
+    );
+    let slow = vec![Act::Read, Act::Drip(b"HTTP/1.1 200 OK\r\n".repeat(100))];
+    for script in [vec![Act::Read, head, endless], nested, large, slow] {
+        let (failure, asked) = without_token(vec![script]).await;
+        assert_eq!(
+            (failure.kind, failure.sent, asked),
+            (FailureKind::TokenUnavailable, Sent::Nothing, 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_place_of_an_error_code_is_not_repeated() {
+    for answer in [
+        r#"{"error": "client-s3cr3t"}"#,
+        r#"{"error": "clients3cr3t"}"#,
+    ] {
+        let (failure, _) = without_token(vec![closing(400, answer)]).await;
+        assert_eq!(failure.kind, FailureKind::TokenRefused);
+        assert!(!failure.to_string().contains("s3cr3t"), "{failure}");
+    }
 }
 
 async fn without_token(tokens: Vec<Vec<Act>>) -> (Failure, usize) {
@@ -311,4 +371,38 @@ async fn a_credential_that_comes_back_is_blotted_out() {
     .await;
     assert_eq!(answer.headers["x-debug"], "got Bearer [credential]");
     assert_eq!(&answer.body[..], b"no: Bearer [credential] !");
+}
+
+#[tokio::test]
+async fn a_credential_that_is_cut_off_is_blotted_out() {
+    // All but its last byte is within what is kept; and all but the last of a body that breaks off.
+    let filling = "x".repeat(16 * 1024 - 12);
+    let cut =
+        format!("HTTP/1.1 500 X\r\nContent-Length: 30000\r\n\r\n{filling}bearer-s3cr3t{filling}");
+    let broken = "HTTP/1.1 500 X\r\nContent-Length: 100\r\n\r\nbearer-s3cr3";
+    for text in [cut.as_str(), broken] {
+        let server = Server::new(vec![vec![Act::Read, Act::Write(text.as_bytes().to_vec())]]).await;
+        let mut settings = settings(&server.url());
+        let tokens = vec![Secret::new("bearer-s3cr3t")];
+        settings.auth = Auth::Shown(Box::new(Spec::Bearer { tokens }));
+        let endpoint = Endpoint::new(&settings).unwrap();
+        let answer = send(&transport(), &endpoint, &post(&endpoint, "{}"))
+            .await
+            .unwrap();
+        assert!(answer.body.ends_with(b"[credential]"));
+        assert_ne!(answer.body_end, BodyEnd::Whole);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_comes_back_in_clear_text_is_blotted_out() {
+    let echo = "HTTP/1.1 401 X\r\nContent-Length: 25\r\n\r\nno: tidegate basic-s3cr3t";
+    let spec = Spec::Basic {
+        credentials: vec![Credentials {
+            user: "tidegate".to_owned(),
+            password: Secret::new("basic-s3cr3t"),
+        }],
+    };
+    let (_, answer) = with(Auth::Shown(Box::new(spec)), Signature::None, echo).await;
+    assert_eq!(&answer.body[..], b"no: tidegate [credential]");
 }

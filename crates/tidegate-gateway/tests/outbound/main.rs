@@ -6,6 +6,8 @@ mod answers;
 mod aws;
 mod connections;
 mod credentials;
+mod hostile;
+mod logs;
 mod proxies;
 mod support;
 mod tls;

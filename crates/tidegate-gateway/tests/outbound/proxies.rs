@@ -36,6 +36,23 @@ async fn plain_requests_carry_the_whole_address() {
     );
 }
 
+#[tokio::test]
+async fn our_password_does_not_come_back_from_the_proxy() {
+    let echo = "HTTP/1.1 502 X\r\nX-Asked: proxy-authorization: Basic dXNlcjpwcm94eS1zM2NyM3Q=\r\n\
+                Content-Length: 20\r\n\r\nuser: proxy-s3cr3t !";
+    let proxy = Server::always(echo).await;
+    let endpoint = Endpoint::new(&through(&proxy, "http://partner.example")).unwrap();
+    let names = Names::new(&[]);
+    let answer = send(&with_names(&names), &endpoint, &post(&endpoint, "{}"))
+        .await
+        .unwrap();
+    assert_eq!(
+        answer.headers["x-asked"],
+        "proxy-authorization: Basic [credential]"
+    );
+    assert_eq!(&answer.body[..], b"user: [credential] !");
+}
+
 /// What becomes of a request to an `https` endpoint when the proxy answers `CONNECT` like this.
 async fn tunnelled(script: Vec<Act>) -> (FailureKind, Blame, String) {
     let proxy = Server::new(vec![script]).await;

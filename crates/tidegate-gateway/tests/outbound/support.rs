@@ -25,10 +25,14 @@ pub(crate) enum Act {
     Read,
     /// Writes this.
     Write(Vec<u8>),
+    /// Answers 500 with the whole request in a header and in the body.
+    Echo,
     /// Closes with a reset.
     Reset,
     /// Never does anything again.
     Hang,
+    /// Writes this byte by byte, slowly.
+    Drip(Vec<u8>),
     /// Writes these bytes over and over.
     Flood(Vec<u8>),
 }
@@ -88,12 +92,22 @@ impl Server {
 }
 
 async fn play(mut stream: TcpStream, script: Vec<Act>, seen: Arc<Mutex<Vec<String>>>) {
+    let mut last = String::new();
     for act in script {
         match act {
-            Act::Read => match read_request(&mut stream).await {
-                Some(request) => seen.lock().unwrap().push(request),
+            Act::Read => match read_whole(&mut stream).await {
+                Some((head, body)) => {
+                    seen.lock().unwrap().push(head.to_lowercase() + &body);
+                    last = head + &body;
+                }
                 None => return,
             },
+            Act::Echo => {
+                let (line, length) = (last.replace("\r\n", " | "), last.len());
+                let head = format!("HTTP/1.1 500 X\r\nX-Asked: {line}\r\n");
+                let text = format!("{head}Content-Length: {length}\r\n\r\n{last}");
+                stream.write_all(text.as_bytes()).await.ok();
+            }
             Act::Write(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {
                     return;
@@ -106,24 +120,39 @@ async fn play(mut stream: TcpStream, script: Vec<Act>, seen: Arc<Mutex<Vec<Strin
             Act::Hang => {
                 std::future::pending::<()>().await;
             }
+            Act::Drip(bytes) => {
+                let mut pace = tokio::time::interval(Duration::from_millis(5));
+                for byte in bytes {
+                    pace.tick().await;
+                    if stream.write_all(&[byte]).await.is_err() {
+                        return;
+                    }
+                }
+            }
             Act::Flood(bytes) => while stream.write_all(&bytes).await.is_ok() {},
         }
     }
 }
 
-/// A head and the body it announces; `None` at the end of the stream.
+/// A head in lower case and the body it announces; `None` at the end of the stream.
 pub(crate) async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
+    let (head, body) = read_whole(stream).await?;
+    Some(head.to_lowercase() + &body)
+}
+
+async fn read_whole<S: AsyncRead + Unpin>(stream: &mut S) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         bytes.push(stream.read_u8().await.ok()?);
     }
-    let head = String::from_utf8(bytes).unwrap().to_lowercase();
-    let length = head
+    let head = String::from_utf8(bytes).unwrap();
+    let lower = head.to_lowercase();
+    let length = lower
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
     stream.read_exact(&mut body).await.ok()?;
-    Some(head + &String::from_utf8_lossy(&body))
+    Some((head, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// Copies both ways until one side ends.

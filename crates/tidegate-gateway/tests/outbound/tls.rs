@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
@@ -16,13 +17,15 @@ use tempfile::TempDir;
 use tidegate_gateway::http::TrustAnchors;
 use tidegate_gateway::outbound::{
     Answer, Blame, ClientIdentity, Endpoint, EndpointSettings, Failure, FailureKind, ProxySettings,
-    Sent,
+    Sent, Transport, TransportSettings,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{Names, OK, post, read_request, send, settings, splice, with_names};
+use crate::support::{
+    Act, Names, OK, Server, post, read_request, send, settings, splice, with_names,
+};
 
 /// An authority with a folder of PEM files.
 struct Authority {
@@ -46,11 +49,16 @@ impl Authority {
     }
 
     fn issue(&self, name: &str, year_of_end: i32) -> ClientIdentity {
+        self.issue_for(&[name.to_owned()], year_of_end)
+    }
+
+    fn issue_for(&self, names: &[String], year_of_end: i32) -> ClientIdentity {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(names.to_vec()).unwrap();
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(year_of_end, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let name = &names[0];
         let pair = ClientIdentity {
             certificates: self.folder.path().join(format!("{name}.pem")),
             key: self.folder.path().join(format!("{name}.key")),
@@ -185,8 +193,8 @@ async fn files_that_cannot_be_used_are_told_at_once() {
 #[tokio::test]
 async fn a_server_without_tls() {
     // It does not wait for the end of what it takes for a request.
-    let answer = crate::support::Act::Write(OK.as_bytes().to_vec());
-    let plain = crate::support::Server::new(vec![vec![answer]]).await;
+    let answer = Act::Write(OK.as_bytes().to_vec());
+    let plain = Server::new(vec![vec![answer]]).await;
     let failure = send_to(&towards(plain.address, &Authority::new()))
         .await
         .unwrap_err();
@@ -222,4 +230,41 @@ async fn through_a_tunnel_the_certificate_is_the_targets() {
     });
     let answer = send_to(&settings).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.remote), (200, proxy));
+}
+
+#[tokio::test]
+async fn a_certificate_with_a_thousand_names_makes_no_long_failure() {
+    let authority = Authority::new();
+    let names: Vec<String> = (0..1000)
+        .map(|number| format!("name-{number}.example"))
+        .collect();
+    let address = authority
+        .serve(&authority.issue_for(&names, 2090), false)
+        .await;
+    let failure = send_to(&towards(address, &authority)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Certificate);
+    assert!(failure.detail.len() <= 512, "{}", failure.detail.len());
+}
+
+#[tokio::test]
+async fn handshakes_that_do_not_end() {
+    let authority = Authority::new();
+    // A record that is announced and does not come, and records without content over and over.
+    let begun = Act::Write(vec![0x16, 3, 3, 0x40, 0]);
+    let empty = Act::Flood(vec![0x16, 3, 3, 0, 0]);
+    for script in [vec![Act::Hang], vec![begun, Act::Hang], vec![empty]] {
+        let server = Server::new(vec![script]).await;
+        let endpoint = Endpoint::new(&towards(server.address, &authority)).unwrap();
+        let transport = Transport::new(TransportSettings {
+            connect_timeout: Duration::from_millis(500),
+            resolver: Names::new(&[&["127.0.0.1"]]),
+            ..TransportSettings::default()
+        });
+        let failure = send(&transport, &endpoint, &post(&endpoint, "{}"))
+            .await
+            .unwrap_err();
+        let kinds = [FailureKind::ConnectTimeout, FailureKind::Handshake];
+        assert!(kinds.contains(&failure.kind), "{failure}");
+        assert_eq!(failure.sent, Sent::Nothing);
+    }
 }

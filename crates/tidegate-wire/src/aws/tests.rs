@@ -242,6 +242,24 @@ fn limits_of_events() {
 }
 
 #[test]
+fn nesting_without_end_is_refused() {
+    let nested = "[".repeat(1_000_000);
+    for body in [
+        nested.clone(),
+        format!(r#"{{"Messages": {nested}"#),
+        format!(r#"{{"Unknown": {nested}"#),
+        format!(
+            r#"{{"Messages": [{{"MessageId": "m", "ReceiptHandle": "h", "Attributes": {nested}"#
+        ),
+    ] {
+        assert!(receive_message_answer(body.as_bytes()).is_err());
+        assert!(send_batch_answer(1, body.as_bytes()).is_err());
+        assert!(put_events_answer(1, body.as_bytes()).is_err());
+        assert!(outcome(StatusCode::BAD_REQUEST, body.as_bytes()).is_err());
+    }
+}
+
+#[test]
 fn refusals() {
     let refusal = br#"{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no\nqueue"}"#;
     let error = outcome(StatusCode::BAD_REQUEST, refusal).unwrap_err();

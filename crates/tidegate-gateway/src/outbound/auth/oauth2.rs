@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::endpoint::{Endpoint, EndpointSettings};
-use super::super::outcome::{Answer, BodyEnd, Failure, FailureKind, Sent};
+use super::super::outcome::{Answer, BodyEnd, Failure, FailureKind};
 use super::super::transport::{Request, Transport};
 use super::AuthError;
 
@@ -73,6 +73,8 @@ pub(in super::super) struct TokenSource {
 struct State {
     token: Option<Token>,
     failed: Option<(Instant, Failure)>,
+    /// When a token was last replaced because a request with it was refused.
+    replaced: Option<Instant>,
 }
 
 impl TokenSource {
@@ -135,9 +137,19 @@ impl TokenSource {
         let now = Instant::now();
         if let Some(token) = &state.token
             && token.replace_at > now
-            && Some(token) != spurned
         {
-            return Ok(token.clone());
+            if Some(token) != spurned {
+                return Ok(token.clone());
+            }
+            // Else an endpoint that refuses everything would have us fetch a token for each request.
+            let is_recent = |at: Instant| now.saturating_duration_since(at) < REPLACE_AFTER;
+            if state.replaced.is_some_and(is_recent) {
+                return Err(Failure::unsent(
+                    FailureKind::TokenUnavailable,
+                    "the last one was replaced just now",
+                ));
+            }
+            state.replaced = Some(now);
         }
         if let Some((at, failure)) = &state.failed
             && now.saturating_duration_since(*at) < RETRY_AFTER
@@ -191,11 +203,7 @@ fn unavailable(failure: &Failure) -> Failure {
         }
         other => other,
     };
-    Failure {
-        kind,
-        sent: Sent::Nothing,
-        detail: format!("token endpoint: {failure}"),
-    }
+    Failure::unsent(kind, format!("token endpoint: {failure}"))
 }
 
 fn read(answer: &Answer, asked: Instant) -> Result<Token, Failure> {
@@ -244,23 +252,44 @@ fn kept_for(expires_in: Option<&Value>) -> Duration {
     let lifetime = seconds
         .map_or(LIFETIME_UNSAID, Duration::from_secs)
         .min(LIFETIME_MAX);
-    lifetime.saturating_sub((lifetime / 10).min(Duration::from_secs(60)))
+    let kept = lifetime.saturating_sub((lifetime / 10).min(Duration::from_secs(60)));
+    kept.max(LIFETIME_MIN)
 }
 
-/// The error code, which is a word of a small alphabet; whatever else they say is not repeated.
-fn error_code(json: &Value) -> String {
-    let code = json
-        .get("error")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let plain = code
-        .chars()
-        .filter(|character| character.is_ascii_alphanumeric() || *character == '_');
-    plain.take(64).collect()
+/// The error code, if it is a registered one. Whatever else they say is not repeated: it may have in it
+/// what we sent.
+fn error_code(json: &Value) -> &'static str {
+    let code = json.get("error").and_then(Value::as_str);
+    let known = ERROR_CODES.iter().find(|known| Some(**known) == code);
+    known.copied().unwrap_or("without a registered error code")
 }
+
+/// IANA registry "OAuth Extensions Error", and RFC 6749, sections 4.1.2.1 and 5.2.
+const ERROR_CODES: &[&str] = &[
+    "access_denied",
+    "insufficient_scope",
+    "invalid_client",
+    "invalid_dpop_proof",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_target",
+    "server_error",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "use_dpop_nonce",
+];
 
 /// Nobody asks again sooner after a failure: a thousand waiting requests are one attempt a second.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Tokens are replaced for being refused no more often than this.
+const REPLACE_AFTER: Duration = Duration::from_secs(10);
+
+/// Every token is used so long, though it has ended already: one of no length would have us fetch
+/// another for each request.
+const LIFETIME_MIN: Duration = Duration::from_secs(1);
 
 /// Longest a token may take to fetch, so that one hanging attempt leaves others their chance.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);

@@ -139,7 +139,10 @@ impl QueueSource {
             ..self.settings.receive
         };
         let call = sqs::receive_message(self.settings.queue.url(), how)?;
-        let timeout = self.settings.timeout + Duration::from_secs(how.wait_seconds.into());
+        let timeout = self
+            .settings
+            .timeout
+            .saturating_add(Duration::from_secs(how.wait_seconds.into()));
         let answer = post(transport, &self.endpoint, call, timeout, ANSWER_BYTES_MAX).await?;
         match answer.body_end {
             BodyEnd::Whole => {}

@@ -135,8 +135,7 @@ const SPECIAL_V4: &[(Cidr, AddressClass)] = &[
     (v4([240, 0, 0, 0], 4), AddressClass::Reserved),
 ];
 
-/// IANA IPv6 Special-Purpose Address Registry, and metadata services of AWS (the second is that of
-/// EKS pod identity).
+/// IANA IPv6 Special-Purpose Address Registry, and metadata services: AWS, EKS pod identity, Google.
 const SPECIAL_V6: &[(Cidr, AddressClass)] = &[
     (
         v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128),
@@ -144,6 +143,10 @@ const SPECIAL_V6: &[(Cidr, AddressClass)] = &[
     ),
     (
         v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23], 128),
+        AddressClass::Metadata,
+    ),
+    (
+        v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),
         AddressClass::Metadata,
     ),
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 128), AddressClass::Unspecified),
