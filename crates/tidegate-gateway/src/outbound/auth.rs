@@ -151,8 +151,10 @@ impl Prover {
                 draft.add(signer.sign(now, draft.id, &draft.view()).map_err(signing)?)?;
             }
             Some(Signs::Aws(signer)) => {
-                let headers = signer.sign(now, &draft.view()).map_err(signing)?;
-                draft.headers.extend(headers);
+                for (name, value) in signer.sign(now, &draft.view()).map_err(signing)? {
+                    // In place of what a mapping may have put there; `extend` would send both.
+                    draft.headers.insert(name, value);
+                }
             }
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use tidegate_gateway::outbound::auth::{Auth, ClientStyle, OAuth2Settings, Signature};
 use tidegate_gateway::outbound::{
-    Answer, Blame, BodyEnd, Endpoint, Failure, FailureKind, Request, Sent, Transport,
-    TransportSettings,
+    Answer, Blame, BodyEnd, Endpoint, EndpointSettings, Failure, FailureKind, Request, Sent,
+    Transport, TransportSettings,
 };
 use tidegate_types::secret::Secret;
 use tidegate_types::time::UnixMillis;
@@ -357,6 +357,80 @@ async fn aws_signatures_cover_the_host() {
         seen.contains("signedheaders=accept-encoding;host;x-amz-date;x-amz-security-token"),
         "{seen}"
     );
+}
+
+#[tokio::test]
+async fn no_mapping_puts_a_second_proof_beside_ours() {
+    let server = Server::always(OK).await;
+    let secret = || Secret::new("the-s3cr3t-itself");
+    let bearer = Spec::Bearer {
+        tokens: vec![secret()],
+    };
+    let key = Spec::ApiKey {
+        place: KeyPlace::Header("x-api-key".parse().unwrap()),
+        keys: vec![secret()],
+    };
+    let webhook = Spec::StandardWebhooks {
+        keys: vec![Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
+        tolerance: DEFAULT_TOLERANCE,
+    };
+    let aws = Signature::Aws {
+        credentials: sigv4::Credentials {
+            access_key_id: "AKIDEXAMPLE".to_owned(),
+            secret_access_key: secret(),
+            session_token: Some(secret()),
+        },
+        scope: sigv4::Scope {
+            region: "eu-central-1".to_owned(),
+            service: "sqs".to_owned(),
+        },
+        style: sigv4::Style::default(),
+    };
+    for (auth, signature) in [
+        (Auth::Shown(Box::new(bearer)), Signature::None),
+        (Auth::Shown(Box::new(key)), Signature::None),
+        (Auth::None, Signature::Webhook(webhook)),
+        (Auth::None, aws),
+    ] {
+        let settings = EndpointSettings {
+            auth,
+            signature,
+            ..settings(&server.url())
+        };
+        let endpoint = Endpoint::new(&settings).unwrap();
+        let mut request = post(&endpoint, "{}");
+        request.id = "msg_1".to_owned();
+        let names = [
+            "authorization",
+            "x-api-key",
+            "webhook-id",
+            "webhook-timestamp",
+            "webhook-signature",
+            "x-amz-date",
+            "x-amz-security-token",
+        ];
+        for name in names {
+            for _ in 0..2 {
+                request.headers.append(name, "forged".parse().unwrap());
+            }
+        }
+        send(&transport(), &endpoint, &request).await.unwrap();
+        let seen = server.seen().pop().unwrap();
+        let of = |name: &str| {
+            let start = format!("{name}: ");
+            let values = seen.lines().filter_map(|line| line.strip_prefix(&start));
+            values.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let ours = names
+            .map(of)
+            .into_iter()
+            .filter(|values| !values.contains(&"forged".to_owned()));
+        let ours: Vec<_> = ours.collect();
+        assert!(
+            !ours.is_empty() && ours.iter().all(|values| values.len() == 1),
+            "{seen}"
+        );
+    }
 }
 
 #[tokio::test]

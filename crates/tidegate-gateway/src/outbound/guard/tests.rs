@@ -91,6 +91,7 @@ fn classes_of_special_purpose() {
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "fd00:ec2::254",
+            "fd20:ce::254",
             "169.254.170.2",
             "100.100.100.200",
             "192.0.0.192",
@@ -169,6 +170,7 @@ fn some_addresses_open_to_no_range_that_is_wider_than_they_are() {
         "255.255.255.255",
         "169.254.169.254",
         "fd00:ec2::254",
+        "fd20:ce::254",
         "::",
         "ff02::1",
     ] {
