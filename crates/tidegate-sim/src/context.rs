@@ -44,6 +44,8 @@ pub(crate) enum Step {
     Read { subscriber: usize },
     /// Its acknowledgement reaches the node.
     Acknowledge { subscriber: usize, place: Place },
+    /// A consumer asks for a page of its feed.
+    Fetch { consumer: usize },
     /// Something goes wrong.
     Fault,
     /// The machine goes down at the latest now.

@@ -76,6 +76,13 @@ impl World {
                     subscriber.stalled_until = until;
                 }
             }
+            FaultKind::ConsumerStalls => {
+                let until = self.until(12);
+                let at = self.cx.random.index(self.consumers.len());
+                if let Some(consumer) = self.consumers.get_mut(at) {
+                    consumer.stalled_until = until;
+                }
+            }
             FaultKind::ClockBack => {
                 let by = self.cx.random.around(Duration::from_secs(2));
                 self.cx.step_clock_back(by);

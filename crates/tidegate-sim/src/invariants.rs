@@ -2,6 +2,7 @@
 //! would see the log, and through the answers as they leave the node.
 
 mod answers;
+mod feeds;
 mod history;
 mod restart;
 
@@ -20,7 +21,8 @@ use crate::context::Context;
 use crate::item::{Offered, fingerprint_of};
 use crate::node::trim::{PASSED, PASSED_NAME, PASSED_OLDEST};
 use crate::report::{Rule, Situation};
-use crate::scenario::SUBSCRIPTIONS;
+use crate::scenario::{CONSUMERS, FEED_TYPES, SUBSCRIPTIONS};
+use feeds::ConsumerTruth;
 use history::{History, Standing, What};
 
 /// Bytes of frames read in one step.
@@ -41,6 +43,7 @@ pub(crate) struct Audit {
     /// Contents that were acknowledged.
     acknowledged: BTreeSet<(EventId, Fingerprint)>,
     readers: Vec<ReaderTruth>,
+    consumers: Vec<ConsumerTruth>,
 }
 
 /// What is known of one subscription.
@@ -73,6 +76,7 @@ impl Audit {
             checkpoint: FrameNumber(0),
             acknowledged: BTreeSet::new(),
             readers: vec![ReaderTruth::default(); SUBSCRIPTIONS.len()],
+            consumers: vec![ConsumerTruth::default(); CONSUMERS.len()],
         }
     }
 
@@ -177,11 +181,14 @@ impl Audit {
             cx.seen(Situation::TakenAgain);
         }
         let kind = &entry.event.kind;
-        let bits = SUBSCRIPTIONS.iter().enumerate();
-        let subscriptions = bits
-            .filter(|(_, subscription)| kind_matches(subscription.on, kind))
-            .fold(0, |bits, (at, _)| bits | 1 << at);
-        let what = What::Event { subscriptions };
+        let bits = |types: &mut dyn Iterator<Item = &str>| {
+            let matching = types.enumerate().filter(|(_, on)| kind_matches(on, kind));
+            matching.fold(0, |bits, (at, _)| bits | 1 << at)
+        };
+        let what = What::Event {
+            subscriptions: bits(&mut SUBSCRIPTIONS.iter().map(|it| it.on)),
+            feeds: bits(&mut FEED_TYPES.into_iter()),
+        };
         self.history.put(
             place,
             Standing {

@@ -44,6 +44,8 @@ pub struct Report {
     pub acknowledged: u64,
     /// Events that stood in the log, each counted once.
     pub events: u64,
+    /// Events that consumers of feeds dealt with.
+    pub fed: u64,
     /// How often each kind of fault struck.
     pub faults: BTreeMap<FaultKind, u64>,
     /// How often each situation was reached.
@@ -65,6 +67,7 @@ impl Report {
         self.steps += other.steps;
         self.acknowledged += other.acknowledged;
         self.events += other.events;
+        self.fed += other.fed;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
         }
@@ -119,6 +122,8 @@ named! {
         ViewsStall = "views stall",
         /// A subscriber reads nothing for a while.
         SubscriberStalls = "subscriber stalls",
+        /// A consumer of a feed fetches nothing for a while.
+        ConsumerStalls = "consumer stalls",
         /// Many requests and answers are lost for a while.
         Partition = "messages lost",
     }
@@ -185,6 +190,20 @@ named! {
         Redelivered = "redelivered after a crash",
         /// A cursor came that was behind the one that is kept.
         CursorOvertaken = "cursor overtaken",
+        /// A page of a feed without events moved its consumer on.
+        FeedMovedOverNothing = "feed: moved by an empty page",
+        /// A consumer died with its cursor behind its work, and got events again.
+        FeedRedelivered = "feed: again after a crash",
+        /// A consumer asked for an old page again and got the same.
+        FeedAskedAgain = "feed: asked again",
+        /// What a consumer had not read was gone, and it was told so.
+        FeedGone = "feed: told what is gone",
+        /// A feed gave other events than before, and its consumer was told so.
+        FeedChanged = "feed: told of a change",
+        /// An altered cursor was refused.
+        FeedAlteredRefused = "feed: altered cursor refused",
+        /// The cursor of another feed was refused.
+        FeedOtherRefused = "feed: other cursor refused",
     }
 }
 
@@ -209,6 +228,8 @@ named! {
         Delivery = "subscribers see all in order",
         /// A cursor never goes back, nor past what was delivered.
         Cursor = "cursors go forward, and not past what was delivered",
+        /// Consumers of feeds get every event that matches once and in order, or are told what is gone.
+        Feed = "feeds have neither gaps nor repeats",
         /// Nothing unread and no open fault is removed without a word.
         Trim = "trim takes nothing unfinished",
         /// Views rebuilt from the log equal those that were kept.

@@ -71,11 +71,19 @@ pub enum Sabotage {
     ContentIgnored,
     /// A checkpoint leaves the open faults of removed segments behind.
     FaultsLeftBehind,
+    /// The cursor of a page of a feed is where the search for it ended, not where the page did.
+    FeedCursorPastPage,
+    /// A page of a feed without events has no cursor.
+    FeedEmptyNoCursor,
+    /// The cursor of a feed does not tell what the feed gave when it was made.
+    FeedFilterUnnoticed,
+    /// A consumer whose unread events are gone is given what is left, without a word.
+    FeedGoneUntold,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::AcknowledgeBeforeSync,
         Self::SkipSync,
         Self::WindowForgotten,
@@ -86,6 +94,10 @@ impl Sabotage {
         Self::RepeatNotWaiting,
         Self::ContentIgnored,
         Self::FaultsLeftBehind,
+        Self::FeedCursorPastPage,
+        Self::FeedEmptyNoCursor,
+        Self::FeedFilterUnnoticed,
+        Self::FeedGoneUntold,
     ];
 
     /// Its name on a command line.
@@ -102,6 +114,10 @@ impl Sabotage {
             Self::RepeatNotWaiting => "repeat-not-waiting",
             Self::ContentIgnored => "content-ignored",
             Self::FaultsLeftBehind => "faults-left-behind",
+            Self::FeedCursorPastPage => "feed-cursor-past-page",
+            Self::FeedEmptyNoCursor => "feed-empty-no-cursor",
+            Self::FeedFilterUnnoticed => "feed-filter-unnoticed",
+            Self::FeedGoneUntold => "feed-gone-untold",
         }
     }
 }
@@ -135,6 +151,38 @@ pub(crate) const SUBSCRIPTIONS: [Subscription; 3] = [
         name: "ledger",
         on: "payment.*",
         lag_max: Some(Duration::from_secs(6)),
+    },
+];
+
+/// A feed and its consumer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Consumption {
+    pub(crate) name: &'static str,
+    /// Types of events the feed gives, one at a time where there are several.
+    pub(crate) on: &'static [&'static str],
+    /// How far back it reaches; as far as the log if there is none.
+    pub(crate) retention: Option<Duration>,
+}
+
+/// What a feed may give; an event of the history has a bit for each.
+pub(crate) const FEED_TYPES: [&str; 4] = ["*", "order.*", "stock.*", "refund.*"];
+
+/// One that gets all, one with little time whose feed changes, one for which there is never anything.
+pub(crate) const CONSUMERS: [Consumption; 3] = [
+    Consumption {
+        name: "shop",
+        on: &["*"],
+        retention: None,
+    },
+    Consumption {
+        name: "partner",
+        on: &["order.*", "stock.*"],
+        retention: Some(Duration::from_secs(3)),
+    },
+    Consumption {
+        name: "bank",
+        on: &["refund.*"],
+        retention: Some(Duration::from_secs(6)),
     },
 ];
 

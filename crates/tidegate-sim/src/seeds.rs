@@ -134,6 +134,7 @@ impl fmt::Display for Verdict {
         writeln!(f, "steps {:>34}", total.steps)?;
         writeln!(f, "acknowledged {:>27}", total.acknowledged)?;
         writeln!(f, "events in logs {:>25}", total.events)?;
+        writeln!(f, "events fed to consumers {:>16}", total.fed)?;
         writeln!(f, "faults")?;
         for (fault, count) in &total.faults {
             writeln!(f, "  {fault:<28} {count:>9}")?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidegate_core::receive::intake::{Answer, Content};
 use tidegate_types::position::FrameNumber;
 
+use crate::consumer::{Consumer, FETCH_EVERY};
 use crate::context::{Context, Request, Step};
 use crate::disk::SimDisk;
 use crate::faults::Doom;
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) node: Node,
     pub(crate) senders: Vec<Sender>,
     pub(crate) subscribers: Vec<Subscriber>,
+    pub(crate) consumers: Vec<Consumer>,
     pub(crate) audit: Audit,
     /// Requests at the node, with what they offered.
     pub(crate) requests: BTreeMap<Request, Offered>,
@@ -62,6 +64,7 @@ impl World {
         Self {
             senders: senders.collect(),
             subscribers: SUBSCRIPTIONS.iter().copied().map(Subscriber::new).collect(),
+            consumers: Consumer::all(scenario.sabotage),
             node: Node::new(disk, settings, scenario.sabotage),
             audit: Audit::new(),
             requests: BTreeMap::new(),
@@ -82,6 +85,9 @@ impl World {
         }
         for subscriber in 0..self.subscribers.len() {
             self.cx.after(READ_EVERY, Step::Read { subscriber });
+        }
+        for consumer in 0..self.consumers.len() {
+            self.cx.after(FETCH_EVERY, Step::Fetch { consumer });
         }
         self.cx.after(self.scenario.fault_every, Step::Fault);
         self.cx.after(self.scenario.duration, Step::Heal);
@@ -158,6 +164,7 @@ impl World {
             Step::Write { .. } | Step::Settle { .. } | Step::Apply { .. } | Step::Look { .. } => {}
             Step::Read { subscriber } => self.read(subscriber),
             Step::Acknowledge { subscriber, place } => self.acknowledge(subscriber, place),
+            Step::Fetch { consumer } => self.fetch(consumer),
             Step::Fault if !self.healed => self.fault(),
             Step::Doom { life } if life == self.node.life && self.doom.is_some() => self.crash(),
             Step::Send { .. } | Step::Fault | Step::Doom { .. } => {}
@@ -250,6 +257,9 @@ impl World {
         for subscriber in &mut self.subscribers {
             subscriber.stalled_until = Duration::ZERO;
         }
+        for consumer in &mut self.consumers {
+            consumer.stalled_until = Duration::ZERO;
+        }
         self.cx.after(CHECK_EVERY, Step::Check);
     }
 
@@ -257,6 +267,7 @@ impl World {
     fn check(&mut self) {
         let pending: usize = self.senders.iter().map(Sender::pending).sum();
         let unread = self.audit.unread(self.node.cursors());
+        let unread = unread.or_else(|| self.audit.unfetched());
         if pending == 0 && unread.is_none() && self.node.is_quiet() {
             self.doom = Some(Doom::Power);
             self.crash();
@@ -265,6 +276,7 @@ impl World {
             if let Some(up) = &self.node.up {
                 self.audit.finish(&mut self.cx, &*up.reader);
             }
+            self.audit.fed(&mut self.cx);
             return;
         }
         if self.cx.now > self.scenario.duration + self.scenario.settle_max {

@@ -10,7 +10,7 @@ use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
-use crate::scenario::ORIGIN;
+use crate::scenario::{FEED_TYPES, ORIGIN};
 
 /// An event or a fault that stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(super) struct Standing {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// An event, with one bit for each subscription that gets it.
-    Event { subscriptions: u8 },
+    /// An event, with one bit for each subscription and one for each type of feed that gets it.
+    Event { subscriptions: u8, feeds: u8 },
     /// A fault of that cause, about that event.
     Fault { cause: FaultCause, of: EventId },
 }
@@ -31,7 +31,15 @@ pub(super) enum What {
 impl Standing {
     /// Whether the subscription with this number gets it.
     pub(super) const fn matches(&self, subscription: usize) -> bool {
-        matches!(self.what, What::Event { subscriptions } if subscriptions >> subscription & 1 == 1)
+        matches!(self.what, What::Event { subscriptions, .. } if subscriptions >> subscription & 1 == 1)
+    }
+}
+
+impl Standing {
+    /// Whether a feed of these types of events gives it.
+    pub(super) fn is_fed(&self, on: &str) -> bool {
+        let bit = FEED_TYPES.iter().position(|known| *known == on);
+        matches!((self.what, bit), (What::Event { feeds, .. }, Some(bit)) if feeds >> bit & 1 == 1)
     }
 }
 
@@ -132,6 +140,19 @@ impl History {
         entries
             .find(|(_, standing)| standing.matches(subscription))
             .map(|(place, _)| *place)
+    }
+
+    /// Events that a feed of these types gives, in order.
+    pub(super) fn fed(&self, on: &str) -> impl DoubleEndedIterator<Item = Place> {
+        let entries = self.entries.iter();
+        entries
+            .filter(move |(_, standing)| standing.is_fed(on))
+            .map(|(place, _)| *place)
+    }
+
+    /// The last of them.
+    pub(super) fn last_fed(&self, on: &str) -> Option<Place> {
+        self.fed(on).next_back()
     }
 
     /// An open fault whose last copy stands before `first`.

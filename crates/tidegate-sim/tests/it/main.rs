@@ -177,3 +177,23 @@ fn every_sabotage_has_its_own_name() {
         );
     }
 }
+
+#[test]
+fn a_cursor_past_its_page_is_noticed() {
+    noticed(Sabotage::FeedCursorPastPage, &[Rule::Feed]);
+}
+
+#[test]
+fn an_empty_page_without_a_cursor_is_noticed() {
+    noticed(Sabotage::FeedEmptyNoCursor, &[Rule::Feed]);
+}
+
+#[test]
+fn a_change_of_a_feed_that_its_cursor_does_not_tell_is_noticed() {
+    noticed(Sabotage::FeedFilterUnnoticed, &[Rule::Feed]);
+}
+
+#[test]
+fn a_loss_that_is_not_told_is_noticed() {
+    noticed(Sabotage::FeedGoneUntold, &[Rule::Feed]);
+}
