@@ -3,6 +3,7 @@
 
 mod breach;
 mod checker;
+mod consumer;
 mod disk;
 mod history;
 mod http;

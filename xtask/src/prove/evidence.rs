@@ -25,9 +25,9 @@ A figure stands here only if its proof held.
 Short samples of the proofs of kills and of power losses are part of `cargo xtask test`.
 
 The proofs of kills and of power losses drive the real program over HTTP.
-Sixteen connections send signed webhooks with unique identifiers, repeats of acknowledged ones, other content under known identifiers, bodies that cannot be mapped and bodies of more than half a mebibyte; a service publishes, and a subscription reads everything.
+Sixteen connections send signed webhooks with unique identifiers, repeats of acknowledged ones, other content under known identifiers, bodies that cannot be mapped and bodies of more than half a mebibyte; a service publishes, a subscription reads everything, and two consumers fetch a feed of everything, one by cursor and one by the last event.
 The content of each request follows from the seed and its number, so a checker that reads the log itself can tell whether an entry is what was sent.
-After each end it demands that the log continues where it ended before (hash chain and content), that everything acknowledged since is in it under the identifier that was answered, that nothing stands in it twice, and that the subscription has read the events in their order without a gap.
+After each end it demands that the log continues where it ended before (hash chain and content), that everything acknowledged since is in it under the identifier that was answered, that nothing stands in it twice, that the subscription has read the events in their order without a gap, and that both consumers were fed them in their order, without a gap and none twice.
 At the end everything that was acknowledged is sent once more and must be answered as a repeat; then the log is read again from its first frame on.
 A request that was not answered is sent again, as senders do.
 

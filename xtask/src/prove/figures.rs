@@ -55,6 +55,12 @@ impl Figures {
         self.say("repeats appended", breaches.count(Breach::Repeated));
         self.say("faults kept", tallied.faults);
         self.say("events read in order by the subscription", tallied.read);
+        self.say(
+            "events fed to two consumers, by cursor and by last event",
+            tallied.fed,
+        );
+        self.say("feed gaps", breaches.count(Breach::Unfed));
+        self.say("feed repeats", breaches.count(Breach::FedTwice));
         self.say("frames checked", tallied.frames);
         self.say("torn tails cut", tallied.torn);
         self.say("requests refused for a while (503)", tallied.refused);
@@ -71,6 +77,7 @@ impl Figures {
             ("a repeat", tallied.repeats),
             ("a fault", tallied.faults),
             ("a read of the subscription", tallied.read),
+            ("a page of a feed", tallied.fed),
         ] {
             self.demand(count > 0, || format!("{what} never happened"));
         }

@@ -17,6 +17,10 @@ pub(crate) enum Breach {
     Altered,
     /// A subscription skipped something, or its cursor went back.
     Skipped,
+    /// A feed left out an event, or gave one that does not come next.
+    Unfed,
+    /// A feed gave an event again to a consumer that went on from where it was.
+    FedTwice,
     /// An answer is not what was promised.
     Answer,
     /// The log itself is not what it was.
@@ -30,6 +34,8 @@ impl Breach {
             Self::Repeated => "repeats appended",
             Self::Altered => "entries altered",
             Self::Skipped => "subscriptions that skipped or went back",
+            Self::Unfed => "feed gaps",
+            Self::FedTwice => "feed repeats",
             Self::Answer => "wrong answers",
             Self::Log => "logs shortened, damaged or rewritten",
         }

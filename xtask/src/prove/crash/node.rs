@@ -74,6 +74,13 @@ flows:
     event:
       id: '.headers["x-github-delivery"]'
       type: '"bulk"'
+  feed:
+    system: sender
+    serve:
+      path: /out/feed
+      on: ["*"]
+      page-max: 500
+      consumers: {{ reader: {{ token: "${{file:./token.txt}}" }} }}
 services:
   worker:
     token: "${{file:./token.txt}}"

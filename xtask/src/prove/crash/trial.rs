@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::breach::{Breach, Breaches};
 use super::checker::Checker;
+use super::consumer::Consumer;
 use super::history::{History, State};
 use super::http::Connection;
 use super::node::{Node, Setup};
@@ -45,6 +46,7 @@ pub(crate) struct Trial {
     history: History,
     senders: Vec<Sender>,
     subscriber: Subscriber,
+    consumers: Vec<Consumer>,
     checker: Checker,
     random: Random,
     /// How many of the acknowledged were looked for in the log.
@@ -59,6 +61,8 @@ pub(crate) struct Tallied {
     pub(crate) repeats: u64,
     pub(crate) refused: u64,
     pub(crate) read: u64,
+    /// Events that consumers of a feed got.
+    pub(crate) fed: u64,
     pub(crate) faults: u64,
     pub(crate) frames: u64,
     pub(crate) torn: u64,
@@ -79,6 +83,7 @@ impl Trial {
                 .map(|number| Sender::new(plan.seed, number))
                 .collect(),
             subscriber: Subscriber::default(),
+            consumers: Consumer::all(),
             checker: Checker::new(setup.data.join("log")),
             random: Random::of(plan.seed, u64::MAX),
             demanded: 0,
@@ -103,6 +108,7 @@ impl Trial {
             stop,
         };
         let (senders, subscriber) = (&mut self.senders, &mut self.subscriber);
+        let consumers = &mut self.consumers;
         thread::scope(|scope| {
             let all = &all;
             let sending: Vec<_> = senders
@@ -110,6 +116,9 @@ impl Trial {
                 .map(|sender| scope.spawn(move || sender.run(all, address)))
                 .collect();
             scope.spawn(move || subscriber.run(history, address, stop));
+            for consumer in consumers {
+                scope.spawn(move || consumer.run(history, address, stop));
+            }
             let enough = history.wait(self.plan.least, ACKNOWLEDGED_WITHIN);
             thread::sleep(extra);
             let ended = end(node);
@@ -170,10 +179,14 @@ impl Trial {
         self.demanded = order.len();
         self.subscriber
             .compare(&self.checker.events, self.checker.cursor, breaches);
+        for consumer in &mut self.consumers {
+            consumer.compare(&self.checker.events, breaches);
+        }
         Ok(breaches.is_empty())
     }
 
-    /// Everything that was acknowledged is sent once more, and the whole log is read anew.
+    /// Everything that was acknowledged is sent once more, consumers fetch what is left, and the whole
+    /// log is read anew.
     pub(crate) fn finish(mut self) -> Result<Tallied> {
         self.check()?;
         self.repeat_all()?;
@@ -186,6 +199,10 @@ impl Trial {
             .unless(grown == 0, Breach::Repeated, || {
                 format!("{grown} repeats were appended at the end")
             });
+        for consumer in &self.consumers {
+            let breaches = &mut self.history.lock().breaches;
+            consumer.demand_all(&self.checker.events, breaches);
+        }
         self.read_anew()?;
         self.history.flush()?;
         Ok(self.tally())
@@ -199,6 +216,7 @@ impl Trial {
             repeats: state.repeats,
             refused: state.refused,
             read: self.subscriber.read() as u64,
+            fed: self.consumers.iter().map(|it| it.read() as u64).sum(),
             faults: self.checker.faults,
             frames: self.checker.frames,
             torn: self.checker.torn,
@@ -229,6 +247,10 @@ impl Trial {
             anyhow::Ok(())
         })
         .context("not everything could be sent once more")?;
+        for consumer in &mut self.consumers {
+            let finished = consumer.finish(history, address);
+            finished.context("a feed could not be fetched to its end")?;
+        }
         node.kill()
     }
 
