@@ -6,6 +6,7 @@
 //!
 //! Boundary: this crate knows entries, not HTTP, schemes or configuration files.
 
+pub mod books;
 pub mod clock;
 pub mod disk;
 pub mod hub;

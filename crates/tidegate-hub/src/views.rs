@@ -115,7 +115,7 @@ impl Views {
                 Ok(None) => {
                     let applied = views.stored()?;
                     views.recent.set_applied(applied);
-                    views.delivering.load(&views.flows)?;
+                    views.delivering.load(&views.flows, applied)?;
                     return Ok((
                         views,
                         Opened {
@@ -294,7 +294,7 @@ impl Views {
         }
         self.recent.extend(&identities);
         self.recent.set_applied(frame);
-        self.delivering.apply(changes);
+        self.delivering.apply(changes, frame);
         let full = self.recent.len() >= RECENT_MAX || self.delivering.unstored() >= RECENT_MAX;
         if full || !trims.is_empty() {
             self.store()?;
@@ -463,6 +463,12 @@ impl Views {
     #[must_use]
     pub fn delivered(&self, flow: &str, shard: u16) -> Option<Restored> {
         self.delivering.restored(flow, shard)
+    }
+
+    /// Where all flows that deliver stood at one frame, the last that they have taken in.
+    #[must_use]
+    pub fn delivering(&self) -> (FrameNumber, Vec<(String, Restored)>) {
+        self.delivering.all()
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use fjall::{Keyspace, OwnedWriteBatch};
 use tidegate_core::deliver::{Progress, Restored};
 use tidegate_core::view::Change;
+use tidegate_types::position::FrameNumber;
 
 use super::ViewsError;
 
@@ -29,6 +30,8 @@ struct State {
     changed: BTreeSet<Key>,
     /// Events and attempts that were taken in since then.
     unstored: usize,
+    /// The last frame that was taken in.
+    applied: FrameNumber,
 }
 
 impl Flows {
@@ -38,7 +41,7 @@ impl Flows {
     }
 
     /// Takes in what the store holds.
-    pub(super) fn load(&self, store: &Keyspace) -> Result<(), ViewsError> {
+    pub(super) fn load(&self, store: &Keyspace, applied: FrameNumber) -> Result<(), ViewsError> {
         let mut flows = BTreeMap::new();
         for item in store.iter() {
             let (key, value) = item.into_inner()?;
@@ -47,16 +50,18 @@ impl Flows {
             let progress = Progress::resume(&flow, shard, restored);
             flows.insert((flow, shard), progress);
         }
-        self.write().flows = flows;
+        let mut state = self.write();
+        (state.flows, state.applied) = (flows, applied);
         Ok(())
     }
 
-    /// Takes in changes, in the order of the log. A second time they change nothing.
-    pub(super) fn apply(&self, changes: &[Change]) {
+    /// Takes in the changes of all frames up to this one, in the order of the log. A second time they change nothing.
+    pub(super) fn apply(&self, changes: &[Change], frame: FrameNumber) {
+        let mut state = self.write();
+        state.applied = frame;
         for change in changes {
             match change {
                 Change::Receipts(entry) => {
-                    let mut state = self.write();
                     let key = (entry.flow.clone(), entry.shard);
                     state.unstored = state.unstored.saturating_add(entry.done.len().max(1));
                     state
@@ -65,9 +70,9 @@ impl Flows {
                         .or_insert_with(|| Progress::new(&entry.flow, entry.shard));
                     state.apply_to(&entry.flow, change);
                 }
-                Change::Retrying(entry) => self.write().apply_to(&entry.flow, change),
-                Change::SetAside { flow, .. } => self.write().apply_to(flow, change),
-                Change::FaultClosed(entry) => self.write().apply_to(&entry.flow, change),
+                Change::Retrying(entry) => state.apply_to(&entry.flow, change),
+                Change::SetAside { flow, .. } => state.apply_to(flow, change),
+                Change::FaultClosed(entry) => state.apply_to(&entry.flow, change),
                 Change::Identity { .. }
                 | Change::Fault(_)
                 | Change::FaultCarried(_)
@@ -100,6 +105,17 @@ impl Flows {
         let mut state = self.write();
         state.changed.clear();
         state.unstored = 0;
+    }
+
+    /// All flows as they stood at one frame. Shards of a flow come one by one.
+    pub(super) fn all(&self) -> (FrameNumber, Vec<(String, Restored)>) {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let restored =
+            |(key, progress): (&Key, &Progress)| Some((key.0.clone(), progress.restored()?));
+        (
+            state.applied,
+            state.flows.iter().filter_map(restored).collect(),
+        )
     }
 
     pub(super) fn restored(&self, flow: &str, shard: u16) -> Option<Restored> {

@@ -48,7 +48,7 @@ pub(crate) fn open(settings: &HubSettings) -> (Hub, OpenReport) {
     Hub::open(settings, |_, _| {}).unwrap()
 }
 
-fn event(name: &str, data: Vec<u8>) -> Content {
+pub(crate) fn event(name: &str, data: Vec<u8>) -> Content {
     let namespace = FlowNamespace::new("orders", "test");
     let data = Bytes::from(data);
     let fingerprint = fingerprint::of_event("order.created", "", &data);

@@ -1,0 +1,201 @@
+//! Keeps the books of a hub's log: reads behind the writer, and closes them when it is asked.
+//!
+//! Nothing of it is stored. After a start it reads again what the log holds of the hours it counts, in
+//! bounded steps, so that its caller can let others have the disk in between.
+
+use std::sync::Arc;
+
+use tidegate_core::books::{Books, Hour, Limits, Page, Pending};
+use tidegate_core::log::engine::{LogReader, ReadError};
+use tidegate_core::log::entry::{Entry, EventEntry};
+use tidegate_core::log::frame::Frame;
+use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::time::UnixMillis;
+
+use crate::hub::Hub;
+
+/// Bytes of frames read at a time.
+const READ_BYTES: usize = 4 << 20;
+
+/// Bytes of the log that are looked through for what is pending. Beyond, hours are unknown: it is a
+/// backlog of about a million events, and takes a second or two.
+const PENDING_BYTES_MAX: u64 = 2 << 30;
+
+/// The books of one hub.
+#[derive(Debug)]
+pub struct Bookkeeper {
+    limits: Limits,
+    books: Books,
+    next: FrameNumber,
+}
+
+/// The books as they stood at one frame.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// The frame.
+    pub frame: FrameNumber,
+    /// The first hour that is counted whole.
+    pub begin: Hour,
+    /// One line for each flow and hour that has any event.
+    pub pages: Vec<Page>,
+}
+
+impl Bookkeeper {
+    /// Books of the last hours, as many as `limits` say, of which the log still holds the beginning.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn new(hub: &Hub, limits: Limits, now: UnixMillis) -> Result<Self, ReadError> {
+        let reader = hub.reader();
+        let hours = u32::try_from(limits.hours_max.saturating_sub(1)).unwrap_or(u32::MAX);
+        let begin = Hour(Hour::of(now).0.saturating_sub(hours));
+        let next = reader.frame_at_time(begin.begin())?;
+        let bounds = reader.bounds();
+        let trimmed = bounds.first > FrameNumber(1) && next <= bounds.first;
+        // Of the oldest hour that is left, a part may be gone.
+        let begin = if trimmed {
+            whole_hour(&*reader, bounds.first)?.unwrap_or(begin)
+        } else {
+            begin
+        };
+        Ok(Self {
+            limits,
+            books: Books::new(limits, begin),
+            next: next.max(bounds.first),
+        })
+    }
+
+    /// Reads on, at most about `bytes`, and gives whether there is more. Never past what the views have
+    /// taken in: where flows stand is known from there.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn follow(&mut self, hub: &Hub, bytes: u64) -> Result<bool, ReadError> {
+        let (applied, _) = hub.views().delivering();
+        self.follow_to(&hub.reader(), applied, bytes)
+    }
+
+    fn follow_to(
+        &mut self,
+        reader: &Arc<dyn LogReader>,
+        last: FrameNumber,
+        bytes: u64,
+    ) -> Result<bool, ReadError> {
+        let mut left = bytes;
+        while self.next <= last && left > 0 {
+            let frames = match reader.read(self.next, READ_BYTES) {
+                Ok(frames) => frames,
+                Err(ReadError::Trimmed { first }) => {
+                    self.miss(reader, first)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for frame in frames.iter().take_while(|frame| frame.number() <= last) {
+                self.books.frame(frame.number(), frame.header().time);
+                for (index, entry) in reader.entries(frame)? {
+                    self.books.take(place(frame, index), &entry);
+                }
+                self.next = frame.number().next();
+                left = left.saturating_sub(frame.bytes().len() as u64);
+            }
+            if frames.is_empty() {
+                break;
+            }
+        }
+        Ok(self.next <= last)
+    }
+
+    /// What was to be read has gone: the books begin anew with the next whole hour.
+    fn miss(&mut self, reader: &Arc<dyn LogReader>, first: FrameNumber) -> Result<(), ReadError> {
+        let begin = whole_hour(&**reader, first)?;
+        self.books = Books::new(self.limits, begin.unwrap_or_else(|| self.books.begin()));
+        self.next = first;
+        Ok(())
+    }
+
+    /// Closes the books at the last frame that the views have taken in. `wanted` says whether a flow
+    /// wants an event, as it does when it reads.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn close(
+        &mut self,
+        hub: &Hub,
+        wanted: impl FnMut(&str, &EventEntry) -> bool,
+    ) -> Result<Closed, ReadError> {
+        let reader = hub.reader();
+        let (last, flows) = hub.views().delivering();
+        self.follow_to(&reader, last, u64::MAX)?;
+        let mut pending = Pending::new(flows);
+        if let Some(begin) = pending.begin() {
+            look(&reader, &mut pending, (begin, last), wanted)?;
+        }
+        Ok(Closed {
+            frame: last,
+            begin: self.books.begin(),
+            pages: self.books.close(&pending),
+        })
+    }
+}
+
+/// The first hour of which everything is there, if frame `first` is the first that is.
+fn whole_hour(reader: &dyn LogReader, first: FrameNumber) -> Result<Option<Hour>, ReadError> {
+    let frames = reader.read(first, 1)?;
+    let oldest = frames.first().map(|frame| Hour::of(frame.header().time));
+    Ok(oldest.map(|hour| Hour(hour.0.saturating_add(1))))
+}
+
+/// Looks at the events from `begin` on, up to the frame `last`.
+fn look(
+    reader: &Arc<dyn LogReader>,
+    pending: &mut Pending,
+    (begin, last): (Place, FrameNumber),
+    mut wanted: impl FnMut(&str, &EventEntry) -> bool,
+) -> Result<(), ReadError> {
+    let (mut next, mut left) = (begin.frame, PENDING_BYTES_MAX);
+    while next <= last {
+        let frames = match reader.read(next, READ_BYTES) {
+            Ok(frames) => frames,
+            Err(ReadError::Trimmed { first }) => {
+                next = first;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(end) = frames.last().map(Frame::number) else {
+            break;
+        };
+        for frame in frames.iter().take_while(|frame| frame.number() <= last) {
+            let hour = Hour::of(frame.header().time);
+            for (index, entry) in reader.entries(frame)? {
+                let Entry::Event(event) = entry else {
+                    continue;
+                };
+                let (id, key) = (event.event.id, event.event.key.clone());
+                pending.take(hour, place(frame, index), (&id, &key), |flow| {
+                    wanted(flow, &event)
+                });
+            }
+            left = left.saturating_sub(frame.bytes().len() as u64);
+        }
+        next = end.next();
+        if left == 0 && next <= last {
+            pending.stop(Place {
+                frame: next,
+                index: 0,
+                ..begin
+            });
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn place(frame: &Frame, index: u32) -> Place {
+    Place {
+        incarnation: frame.header().incarnation,
+        frame: frame.number(),
+        index,
+    }
+}
