@@ -133,6 +133,19 @@ impl Hub {
         limits: PageLimits,
         mut wanted: impl FnMut(&Entry) -> bool,
     ) -> Result<Page, QueryError> {
+        self.scan_timed(after, limits, |_, entry| wanted(entry))
+    }
+
+    /// Like [`Hub::scan`], for those who go by when the frame of an entry was appended as well.
+    ///
+    /// # Errors
+    /// See [`Hub::scan`].
+    pub fn scan_timed(
+        &self,
+        after: Option<Place>,
+        limits: PageLimits,
+        mut wanted: impl FnMut(UnixMillis, &Entry) -> bool,
+    ) -> Result<Page, QueryError> {
         let reader = self.reader();
         let mut page = Page {
             found: Vec::new(),
@@ -172,7 +185,7 @@ impl Hub {
                     if after.is_some_and(|after| place <= after) {
                         continue;
                     }
-                    if wanted(&entry) {
+                    if wanted(header.time, &entry) {
                         bytes = bytes.saturating_add(weight(&entry));
                         if !page.found.is_empty()
                             && (page.found.len() >= limits.entries || bytes > limits.entry_bytes)
