@@ -35,6 +35,7 @@ use self::refusal::Refused;
 pub(crate) use self::door::{ConsumerDoor, FeedDoor};
 pub use self::key::KeyError;
 pub(crate) use self::key::KeyFile;
+pub(crate) use self::reader::searches;
 
 /// Why requests to feeds are refused, as label values.
 pub(crate) const REASONS: [&str; 11] = Refused::REASONS;

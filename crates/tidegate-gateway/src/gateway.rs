@@ -21,7 +21,7 @@ use tidegate_types::time::UnixMillis;
 use tokio::sync::{Semaphore, watch};
 
 pub use crate::feeds::KeyError;
-use crate::feeds::{ConsumerDoor, STREAMS_MAX};
+use crate::feeds::{ConsumerDoor, STREAMS_MAX, searches};
 use crate::generation::{CompileFailure, Generation, cursor_name};
 use crate::http::{
     ClientAuth, Drained, ListenError, Listener, ListenerSettings, Server, TlsError, TlsSettings,
@@ -159,6 +159,7 @@ impl Gateway {
             readers: AtomicUsize::new(0),
             feed_readers: AtomicUsize::new(0),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            searches: Arc::new(searches(parallelism())),
         });
         let workers = Workers::start(parallelism()).map_err(StartError::Workers)?;
         workers.spawn_on_each(postman);

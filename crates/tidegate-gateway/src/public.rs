@@ -40,6 +40,8 @@ pub(crate) struct Public {
     pub(crate) feed_readers: AtomicUsize,
     /// Streams of feeds that may still begin.
     pub(crate) streams: Arc<Semaphore>,
+    /// What searches of the log for feeds take.
+    pub(crate) searches: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Public {

@@ -1,5 +1,6 @@
 //! Reading a feed behind a position: what is there, or what comes next.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +32,21 @@ const STEP_BYTES: u64 = 16 << 20;
 /// searched again.
 const SEARCH_MAX: Duration = Duration::from_secs(10);
 
-/// Searches at once over all feeds: they read the disk and run filters, and receiving comes first.
-static SEARCHES: Semaphore = Semaphore::const_new(4);
+/// Searches at once over all feeds at most.
+const SEARCHES_MAX: usize = 4;
+
+/// A reader that waits looks at most this often. Under load each look costs, for each that waits;
+/// what comes after a silence is given at once.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Times a search is planned anew because the log was trimmed under it.
 const PLANS_MAX: usize = 3;
+
+/// Searches at once over all feeds: they run filters over the log, and receiving comes first, so
+/// they get half of the processors.
+pub(crate) fn searches(processors: NonZeroUsize) -> Semaphore {
+    Semaphore::new((processors.get() / 2).clamp(1, SEARCHES_MAX))
+}
 
 /// Where a reader begins.
 #[derive(Clone, Debug)]
@@ -70,6 +81,7 @@ pub(super) struct Reader {
     /// The place of the event that a client of HTTP feeds named.
     named: Option<Place>,
     head: watch::Receiver<Head>,
+    searches: Arc<Semaphore>,
     pub(super) draining: watch::Receiver<bool>,
 }
 
@@ -88,6 +100,7 @@ impl Reader {
             start,
             named: None,
             head: public.hub.head(),
+            searches: Arc::clone(&public.searches),
             draining: public.draining.subscribe(),
         }
     }
@@ -102,6 +115,7 @@ impl Reader {
         let is_plain = matches!(self.start, Start::OwnOldest | Start::AfterEvent(_));
         loop {
             self.head.mark_unchanged();
+            let looked = Instant::now();
             let page = self.search(size).await?;
             self.start = Start::After(page.position.clone());
             self.remember(&page);
@@ -122,7 +136,7 @@ impl Reader {
             }
             // Whatever ends the wait, the next turn answers with what there is.
             tokio::select! {
-                _ = self.head.changed() => {}
+                _ = self.head.changed() => tokio::time::sleep_until(looked + LOOK_EVERY).await,
                 _ = self.draining.changed() => {}
                 () = tokio::time::sleep_until(deadline) => {}
             }
@@ -141,7 +155,7 @@ impl Reader {
     }
 
     async fn search(&mut self, size: PageSize) -> Result<EventPage, Refused> {
-        let Ok(_permit) = SEARCHES.acquire().await else {
+        let Ok(_permit) = self.searches.acquire().await else {
             return Err(Refused::Overload);
         };
         let search = Search {
