@@ -4,6 +4,7 @@
 //! `cargo xtask prove fuzz` writes the seeds and runs every target; one of them alone runs by
 //! `cargo fuzz run TARGET` (on a stable toolchain with `RUSTC_BOOTSTRAP=1` and `--sanitizer none`).
 
+pub mod calls;
 pub mod cloudevents;
 pub mod configuration;
 pub mod content;
@@ -57,5 +58,9 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "texts",
         seeds: texts::seeds,
+    },
+    Target {
+        name: "calls",
+        seeds: calls::seeds,
     },
 ];

@@ -17,7 +17,7 @@ use crate::workspace::{Workspace, stdout};
 /// The proof.
 pub(crate) const ITEM: Item = Item {
     name: "fuzz",
-    about: "signatures, CloudEvents, configuration, frames, recovery, mapping under hostile input",
+    about: "signatures, CloudEvents, configuration, frames, recovery, mapping, answers of AWS under hostile input",
     run,
 };
 
@@ -35,7 +35,7 @@ const MEMORY_MB_MAX: u32 = 2048;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask prove fuzz", no_binary_name = true)]
 struct Args {
-    /// Minutes for each target, of which there are eight
+    /// Minutes for each target, of which there are nine
     #[arg(long, default_value_t = 3)]
     minutes: u64,
     /// Only this target
