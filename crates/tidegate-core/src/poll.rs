@@ -30,8 +30,8 @@
 //! - **[`Output::Plan`]**: say with [`Poll::handle_planned`] when the next round is due.
 //! - **[`Output::Fetch`]**: make one request and call [`Poll::handle_fetched`] exactly once when it has
 //!   ended. One is under way at a time. Redirects are not followed.
-//! - **[`Output::Append`]**: offer the items as one [`crate::receive::page::Page`] with `polled`; if
-//!   `stuck` is given, with a fault that says so. Then [`Poll::handle_appended`] or
+//! - **[`Output::Append`]**: offer the items as one [`crate::receive::page::Page`] with `polled`,
+//!   unmoved unless it says `moved`; if `stuck` is given, with a fault that says so. Then [`Poll::handle_appended`] or
 //!   [`Poll::handle_refused`]; what was refused is handed out again.
 //! - **[`Output::Note`]**: write it as a system event.
 //!

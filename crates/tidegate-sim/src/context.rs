@@ -46,6 +46,10 @@ pub(crate) enum Step {
     Acknowledge { subscriber: usize, place: Place },
     /// A consumer asks for a page of its feed.
     Fetch { consumer: usize },
+    /// The flow that polls looks at its machine.
+    Poll,
+    /// An answer of its source arrives.
+    Polled { life: u64, attempt: u64 },
     /// Something goes wrong.
     Fault,
     /// The machine goes down at the latest now.

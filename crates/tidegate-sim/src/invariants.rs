@@ -4,6 +4,7 @@
 mod answers;
 mod feeds;
 mod history;
+mod polls;
 mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ pub(crate) struct Audit {
     /// Contents that were acknowledged.
     acknowledged: BTreeSet<(EventId, Fingerprint)>,
     readers: Vec<ReaderTruth>,
+    polls: polls::PollTruth,
     consumers: Vec<ConsumerTruth>,
 }
 
@@ -76,6 +78,7 @@ impl Audit {
             checkpoint: FrameNumber(0),
             acknowledged: BTreeSet::new(),
             readers: vec![ReaderTruth::default(); SUBSCRIPTIONS.len()],
+            polls: polls::PollTruth::default(),
             consumers: vec![ConsumerTruth::default(); CONSUMERS.len()],
         }
     }
@@ -147,9 +150,9 @@ impl Audit {
                     self.checkpoint = self.checkpoint.max(checkpoint.oldest);
                 }
                 Entry::System(system) => self.system(&system),
+                Entry::Polled(polled) => self.polled(cx, place, &polled),
                 Entry::Chunk(_)
                 | Entry::Joined(_)
-                | Entry::Polled(_)
                 | Entry::Receipts(_)
                 | Entry::Retrying(_)
                 | Entry::FaultClosed(_)

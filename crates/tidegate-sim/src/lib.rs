@@ -22,6 +22,7 @@ mod feed;
 mod invariants;
 mod item;
 mod node;
+mod poller;
 mod random;
 pub mod report;
 pub mod scenario;

@@ -41,7 +41,11 @@ pub(crate) type Answers = Vec<(Ticket, Answer)>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ticket {
     Request(Request),
-    Cursor { subscriber: usize },
+    Cursor {
+        subscriber: usize,
+    },
+    /// A page of a source.
+    Page,
     Own(Own),
 }
 
@@ -194,7 +198,10 @@ impl Node {
         let Some(up) = &mut self.up else {
             return answers;
         };
-        let grows = matches!(content, Content::Event { .. } | Content::Fault(_));
+        let grows = matches!(
+            content,
+            Content::Event { .. } | Content::Fault(_) | Content::Page(_)
+        );
         if up.full && grows {
             cx.seen(Situation::LogFullRefused);
             answers.push((ticket, Answer::Refused(Refusal::Full)));

@@ -178,6 +178,14 @@ named! {
         TrimHeld = "trim held",
         /// Old segments were removed.
         TrimDone = "trim done",
+        /// A request to a source failed.
+        PollFailed = "poll failed",
+        /// A page of a source was refused, and offered again.
+        PageRefused = "page refused",
+        /// A page of a source held what the log had before.
+        PageRepeated = "page repeated",
+        /// The cursor of a source was carried forward out of an old segment.
+        PollCarried = "cursor of a source carried",
         /// Open faults were carried forward out of old segments.
         FaultsCarried = "faults carried",
         /// The log passed a subscription that was too far behind, and said so.
@@ -230,6 +238,8 @@ named! {
         Cursor = "cursors go forward, and not past what was delivered",
         /// Consumers of feeds get every event that matches once and in order, or are told what is gone.
         Feed = "feeds have neither gaps nor repeats",
+        /// A cursor of a source stands behind all it covers, is never lost, and nothing is passed over.
+        Poll = "sources are read without gaps",
         /// Nothing unread and no open fault is removed without a word.
         Trim = "trim takes nothing unfinished",
         /// Views rebuilt from the log equal those that were kept.

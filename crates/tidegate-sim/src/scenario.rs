@@ -79,11 +79,17 @@ pub enum Sabotage {
     FeedFilterUnnoticed,
     /// A consumer whose unread events are gone is given what is left, without a word.
     FeedGoneUntold,
+    /// The cursor of a source goes to the log before the events it covers.
+    PollCursorFirst,
+    /// A page of a source that cannot be read is passed over.
+    PollPassesUnreadable,
+    /// A checkpoint leaves the cursor of a source behind.
+    PollCursorLeftBehind,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::AcknowledgeBeforeSync,
         Self::SkipSync,
         Self::WindowForgotten,
@@ -98,6 +104,9 @@ impl Sabotage {
         Self::FeedEmptyNoCursor,
         Self::FeedFilterUnnoticed,
         Self::FeedGoneUntold,
+        Self::PollCursorFirst,
+        Self::PollPassesUnreadable,
+        Self::PollCursorLeftBehind,
     ];
 
     /// Its name on a command line.
@@ -118,6 +127,9 @@ impl Sabotage {
             Self::FeedEmptyNoCursor => "feed-empty-no-cursor",
             Self::FeedFilterUnnoticed => "feed-filter-unnoticed",
             Self::FeedGoneUntold => "feed-gone-untold",
+            Self::PollCursorFirst => "poll-cursor-first",
+            Self::PollPassesUnreadable => "poll-passes-unreadable",
+            Self::PollCursorLeftBehind => "poll-cursor-left-behind",
         }
     }
 }

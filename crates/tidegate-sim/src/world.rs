@@ -13,6 +13,7 @@ use crate::faults::Doom;
 use crate::invariants::Audit;
 use crate::item::Offered;
 use crate::node::{Answers, Node, Ticket, started};
+use crate::poller::{POLL_EVERY, Poller};
 use crate::report::{Outcome, Rule};
 use crate::scenario::{SUBSCRIPTIONS, Scenario, Settings};
 use crate::sender::Sender;
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) senders: Vec<Sender>,
     pub(crate) subscribers: Vec<Subscriber>,
     pub(crate) consumers: Vec<Consumer>,
+    pub(crate) poller: Poller,
     pub(crate) audit: Audit,
     /// Requests at the node, with what they offered.
     pub(crate) requests: BTreeMap<Request, Offered>,
@@ -66,6 +68,7 @@ impl World {
             subscribers: SUBSCRIPTIONS.iter().copied().map(Subscriber::new).collect(),
             consumers: Consumer::all(scenario.sabotage),
             node: Node::new(disk, settings, scenario.sabotage),
+            poller: Poller::new(scenario.senders),
             audit: Audit::new(),
             requests: BTreeMap::new(),
             lossy_until: Duration::ZERO,
@@ -89,6 +92,7 @@ impl World {
         for consumer in 0..self.consumers.len() {
             self.cx.after(FETCH_EVERY, Step::Fetch { consumer });
         }
+        self.cx.after(POLL_EVERY, Step::Poll);
         self.cx.after(self.scenario.fault_every, Step::Fault);
         self.cx.after(self.scenario.duration, Step::Heal);
         while !self.done
@@ -165,6 +169,9 @@ impl World {
             Step::Read { subscriber } => self.read(subscriber),
             Step::Acknowledge { subscriber, place } => self.acknowledge(subscriber, place),
             Step::Fetch { consumer } => self.fetch(consumer),
+            Step::Poll => self.poll(),
+            Step::Polled { life, attempt } if life == self.node.life => self.polled(attempt),
+            Step::Polled { .. } => {}
             Step::Fault if !self.healed => self.fault(),
             Step::Doom { life } if life == self.node.life && self.doom.is_some() => self.crash(),
             Step::Send { .. } | Step::Fault | Step::Doom { .. } => {}
@@ -214,6 +221,9 @@ impl World {
         // What is answered must be seen by readers by now.
         self.look();
         for (ticket, answer) in answers {
+            if ticket == Ticket::Page {
+                self.page_answered(&answer);
+            }
             let Ticket::Request(request) = ticket else {
                 continue;
             };
@@ -239,6 +249,7 @@ impl World {
                 .restarted(&mut self.cx, &*up.reader, self.node.views.content());
         }
         self.look();
+        self.restart_poll();
         let (ticket, content) = started(&self.cx);
         let answers = self.node.offer(&mut self.cx, ticket, content);
         self.answer(answers);
@@ -268,7 +279,9 @@ impl World {
         let pending: usize = self.senders.iter().map(Sender::pending).sum();
         let unread = self.audit.unread(self.node.cursors());
         let unread = unread.or_else(|| self.audit.unfetched());
-        if pending == 0 && unread.is_none() && self.node.is_quiet() {
+        let unpolled = self.unpolled();
+        let rests = pending == 0 && unread.is_none() && unpolled.is_none();
+        if rests && self.node.is_quiet() {
             self.doom = Some(Doom::Power);
             self.crash();
             self.restart();
@@ -280,6 +293,10 @@ impl World {
             return;
         }
         if self.cx.now > self.scenario.duration + self.scenario.settle_max {
+            if let Some(number) = unpolled {
+                let detail = format!("item {number} of the source was passed over");
+                return self.cx.violate(Rule::Poll, detail);
+            }
             let detail = format!("{pending} items are not acknowledged; unread: {unread:?}");
             return self.cx.violate(Rule::Liveness, detail);
         }

@@ -237,12 +237,12 @@ impl<B: Clone> Poll<B> {
         }
     }
 
-    /// The page is on disk, its cursor with it.
-    pub fn handle_appended(&mut self, now: UnixMillis) {
+    /// The page is on disk, and its cursor with it if one was `written`.
+    pub fn handle_appended(&mut self, now: UnixMillis, written: bool) {
         self.advance(now);
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Appending(pending) => {
-                self.number = self.number.saturating_add(1);
+                self.number = self.number.saturating_add(u64::from(written));
                 self.settle(*pending);
             }
             other => self.phase = other,
@@ -407,6 +407,7 @@ impl<B: Clone> Poll<B> {
         Append {
             body: page.body.clone(),
             polled,
+            moved: pending.is_moved(&self.kept),
             stuck: pending.stuck.clone(),
         }
     }

@@ -96,6 +96,8 @@ pub struct Append<B> {
     pub body: B,
     /// The cursor that covers it.
     pub polled: Polled,
+    /// Whether the cursor says something new. If not, and the log has all the items, nothing need be written.
+    pub moved: bool,
     /// The source does not get on: to be set aside together with the page.
     pub stuck: Option<Stuck>,
 }

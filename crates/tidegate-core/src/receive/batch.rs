@@ -167,7 +167,7 @@ impl<T> Batch<T> {
                     Pending::First(slot) => (slot, false),
                     Pending::Follows(slot) => (slot, true),
                     Pending::Page(slot, outcome) => {
-                        let place = place(slot);
+                        let place = Some(place(slot));
                         return (ticket, Answer::Page(PageKept { outcome, place }));
                     }
                 };

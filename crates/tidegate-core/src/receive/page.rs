@@ -17,6 +17,8 @@ pub struct Page {
     pub(super) items: VecDeque<Content>,
     pub(super) polled: Box<Polled>,
     pub(super) by_id: bool,
+    /// The cursor says something new even if no item does.
+    pub(super) moved: bool,
     pub(super) outcome: PageOutcome,
     /// Some of it is in a frame already.
     pub(super) begun: bool,
@@ -42,9 +44,18 @@ impl Page {
             items: items.into(),
             polled: Box::new(polled),
             by_id,
+            moved: true,
             outcome: PageOutcome::default(),
             begun: false,
         }
+    }
+
+    /// The same page, of which nothing is written if the log has all its items: the cursor stands where it
+    /// stood.
+    #[must_use]
+    pub fn unmoved(self) -> Self {
+        let moved = false;
+        Self { moved, ..self }
     }
 
     /// What it takes of a queue's bytes.
@@ -54,11 +65,11 @@ impl Page {
     }
 }
 
-/// A page that is on disk.
+/// A page whose items are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageKept {
     /// What became of its items.
     pub outcome: PageOutcome,
-    /// Where its cursor stands.
-    pub place: Place,
+    /// Where its cursor stands; `None` if nothing was to be written.
+    pub place: Option<Place>,
 }

@@ -133,6 +133,7 @@ impl Trimmer {
         oldest: FrameNumber,
     ) -> Vec<(Own, Entry)> {
         let mut before = carried(log, sight, oldest);
+        before.extend(polls_carried(sight, oldest));
         if !before.is_empty() {
             cx.seen(Situation::FaultsCarried);
         }
@@ -204,6 +205,21 @@ fn carried(log: &Log, sight: &Sight<'_>, oldest: FrameNumber) -> Vec<Entry> {
             Some(Entry::Fault(fault))
         }
         _ => None,
+    });
+    carried.collect()
+}
+
+/// How far sources were read, where that would go with the frames before `oldest`.
+fn polls_carried(sight: &Sight<'_>, oldest: FrameNumber) -> Vec<Entry> {
+    if sight.sabotage == Some(Sabotage::PollCursorLeftBehind) {
+        return Vec::new();
+    }
+    let polls = sight.views.polls.values();
+    let leaving = polls.filter(|(_, place)| place.frame < oldest);
+    let carried = leaving.map(|(polled, _)| {
+        let mut polled = polled.clone();
+        polled.carried = true;
+        Entry::Polled(Box::new(polled))
     });
     carried.collect()
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tidegate_core::log::engine::{Bounds, LogReader, ReadError};
+use tidegate_core::log::entry::Polled;
 use tidegate_core::receive::ledger::{Known, Ledger, LedgerError};
 use tidegate_core::view::{Change, FaultSummary, changes_of};
 use tidegate_types::id::EventId;
@@ -36,6 +37,8 @@ pub(crate) struct Content {
     pub(crate) known: BTreeMap<EventId, Known>,
     pub(crate) faults: BTreeMap<EventId, FaultSummary>,
     pub(crate) cursors: BTreeMap<String, Place>,
+    /// How far each flow has read its source, and where that stands.
+    pub(crate) polls: BTreeMap<String, (Polled, Place)>,
 }
 
 impl Content {
@@ -47,6 +50,7 @@ impl Content {
             known: BTreeMap::new(),
             faults: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            polls: BTreeMap::new(),
         }
     }
 
@@ -66,8 +70,13 @@ impl Content {
                     let cursor = self.cursors.entry(subscription.clone()).or_insert(*place);
                     *cursor = (*cursor).max(*place);
                 }
-                // No flow of this world polls yet.
-                Change::Polled { .. } => {}
+                Change::Polled { polled, place } => {
+                    let known = self.polls.get(&polled.flow);
+                    if known.is_none_or(|(known, _)| known.number <= polled.number) {
+                        let newest = (polled.as_ref().clone(), *place);
+                        self.polls.insert(polled.flow.clone(), newest);
+                    }
+                }
                 Change::Trim { oldest } => {
                     self.known.retain(|_, known| known.place.frame >= *oldest);
                     self.pruned = self.pruned.max(*oldest);

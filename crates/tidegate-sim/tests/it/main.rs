@@ -167,6 +167,21 @@ fn faults_left_behind_are_noticed() {
 }
 
 #[test]
+fn a_cursor_before_its_events_is_noticed() {
+    noticed(Sabotage::PollCursorFirst, &[Rule::Poll]);
+}
+
+#[test]
+fn an_unreadable_page_that_is_passed_over_is_noticed() {
+    noticed(Sabotage::PollPassesUnreadable, &[Rule::Poll]);
+}
+
+#[test]
+fn a_cursor_that_a_trim_leaves_behind_is_noticed() {
+    noticed(Sabotage::PollCursorLeftBehind, &[Rule::Poll, Rule::Views]);
+}
+
+#[test]
 fn every_sabotage_has_its_own_name() {
     for (at, sabotage) in Sabotage::ALL.iter().enumerate() {
         let others = Sabotage::ALL.iter().skip(at + 1);

@@ -274,11 +274,16 @@ impl<B: Clone> Poll<B> {
 impl<B> Pending<B> {
     /// Nothing is written for a poll that brought nothing and moved nothing.
     fn is_worth_writing(&self, kept: &Kept) -> bool {
+        self.page.items > 0 || self.stuck.is_some() || self.is_moved(kept)
+    }
+
+    /// Whether the cursor says something new. That a round is under way is nothing new by itself.
+    pub(super) fn is_moved(&self, kept: &Kept) -> bool {
         let moved = |kept: &Kept| Kept {
             round: None,
             ..kept.clone()
         };
-        self.page.items > 0 || self.stuck.is_some() || moved(kept) != moved(&self.next)
+        moved(kept) != moved(&self.next)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Answer, Content, Intake, Offer, Refusal, Verdict, push};
 use crate::log::entry::{Entry, encode_entry};
 use crate::receive::batch::{Batch, Fresh, Pending};
 use crate::receive::ledger::Ledger;
-use crate::receive::page::Page;
+use crate::receive::page::{Page, PageKept};
 
 /// What became of a page that was put into a batch.
 pub(super) enum Put {
@@ -51,6 +51,12 @@ impl<T> Intake<T> {
                     return Put::Done;
                 }
             }
+        }
+        if !page.moved && !page.begun {
+            let outcome = page.outcome;
+            let place = None;
+            answers.push((ticket, Answer::Page(PageKept { outcome, place })));
+            return Put::Done;
         }
         let polled = Entry::Polled(page.polled.clone());
         let fresh = Fresh::Plain(Box::new(polled.clone()));

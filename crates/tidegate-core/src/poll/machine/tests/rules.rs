@@ -48,7 +48,7 @@ impl Shell {
                 }
                 Some(Output::Append(append)) => {
                     self.log.push(append);
-                    self.poll.handle_appended(self.now);
+                    self.poll.handle_appended(self.now, true);
                 }
                 Some(Output::Note(note)) => self.notes.push(note),
                 None => self.now = self.poll.next_timeout().expect("there is more to come"),
@@ -462,7 +462,7 @@ fn paused_it_finishes_what_it_has_and_asks_for_nothing() {
         shell.poll.poll_output(shell.now),
         Some(Output::Append(_))
     ));
-    shell.poll.handle_appended(shell.now);
+    shell.poll.handle_appended(shell.now, true);
     assert_eq!(shell.poll.poll_output(shell.now), None);
     assert_eq!(shell.poll.next_timeout(), None);
     shell.poll.resume();
@@ -477,7 +477,7 @@ fn a_clock_that_goes_back_moves_the_deadlines() {
         shell.poll.poll_output(shell.now),
         Some(Output::Append(_))
     ));
-    shell.poll.handle_appended(shell.now);
+    shell.poll.handle_appended(shell.now, true);
     assert!(matches!(
         shell.poll.poll_output(shell.now),
         Some(Output::Plan { .. })

@@ -260,7 +260,7 @@ impl World {
                 return self.poll.handle_refused(self.now);
             }
             self.write(append);
-            self.poll.handle_appended(self.now);
+            self.poll.handle_appended(self.now, true);
         }
     }
 

@@ -124,11 +124,11 @@ fn kept(kept: u32, repeats: u32, set_aside: u32, frame: u64, index: u32) -> Answ
         set_aside,
     };
     let frame = FrameNumber(frame);
-    let place = Place {
+    let place = Some(Place {
         incarnation: LIFE,
         frame,
         index,
-    };
+    });
     Answer::Page(PageKept { outcome, place })
 }
 
@@ -231,6 +231,28 @@ fn a_page_behind_the_newest_is_refused() {
     let (frames, answers) = run(&mut intake, &[]);
     assert_eq!(frames, [""; 0]);
     assert_eq!(answers, [(3, Answer::Refused(Refusal::UnknownCursor))]);
+}
+
+#[test]
+fn a_page_that_says_nothing_new_is_not_written() {
+    let mut intake = intake();
+    offer(
+        &mut intake,
+        1,
+        Content::Page(Box::new(page(1, vec![event(1, 0, 1)]))),
+    );
+    run(&mut intake, &[]);
+    let again = page(2, vec![event(1, 0, 1)]).unmoved();
+    offer(&mut intake, 2, Content::Page(Box::new(again)));
+    let (frames, answers) = run(&mut intake, &[]);
+    assert_eq!(frames, [""; 0]);
+    let Answer::Page(kept) = &answers[0].1 else {
+        panic!("{answers:?}");
+    };
+    assert_eq!((kept.outcome.repeats, kept.place), (1, None));
+    let more = page(2, vec![event(1, 0, 1), event(2, 0, 1)]).unmoved();
+    offer(&mut intake, 3, Content::Page(Box::new(more)));
+    assert_eq!(run(&mut intake, &[]).0, ["2 !"]);
 }
 
 #[test]
