@@ -1,6 +1,7 @@
 //! The validated configuration: what the rest of the gateway is built from.
 
 mod changes;
+mod deliver;
 mod summary;
 
 use std::net::SocketAddr;
@@ -13,6 +14,10 @@ use tidegate_wire::cloudevents::HandshakePolicy;
 use tidegate_wire::signature::Spec;
 
 pub use changes::{Change, ChangeKind};
+pub use deliver::{
+    AnswerClass, Auth, AwsKey, Batch, Breaker, Calling, Deliver, OAuth2, Order, OutwardTls, Proxy,
+    Rate, Sign, StatusRule,
+};
 
 /// Bytes to plan for each id in a dedup ledger: id and fingerprint (16 each), position and time
 /// (about 32), and as much again for the table around them, rounded up.
@@ -45,6 +50,8 @@ pub struct Config {
     pub systems: Vec<System>,
     /// Flows that receive, in the order of the file.
     pub flows: Vec<Flow>,
+    /// Flows that deliver, in the order of the file.
+    pub deliveries: Vec<Deliver>,
     /// Flows that serve, in the order of the file.
     pub feeds: Vec<Feed>,
     /// Our own services, in the order of the file.
@@ -152,6 +159,8 @@ pub struct System {
     pub their_rpo: Option<Duration>,
     /// Its endpoints.
     pub endpoints: Vec<Endpoint>,
+    /// How it is called.
+    pub calling: Calling,
 }
 
 /// Where an external system runs.

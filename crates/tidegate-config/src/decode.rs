@@ -1,6 +1,8 @@
 //! From the checked tree to the configuration: what holds between values is checked here, and all
 //! of it is collected too.
 
+mod calling;
+mod deliver;
 mod event;
 mod feeds;
 mod flows;
@@ -39,6 +41,7 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
         regions,
     };
     let flows = decoder.flows(top, &scope);
+    let deliveries = decoder.deliveries(top, &scope, &systems);
     let feeds = decoder.feeds(top, &scope, &flows);
     let services = decoder.services(top);
     Some(Config {
@@ -53,6 +56,7 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
         limits: limits?,
         systems,
         flows,
+        deliveries,
         feeds,
         services,
         logging: logging(top.fields("logging")?)?,

@@ -24,6 +24,12 @@ pub enum Field {
     Body,
     /// A single expression that stands by itself, such as the filter of a subscription.
     Filter,
+    /// `path` of a request that is made of an event.
+    Path,
+    /// One of the `headers` of such a request.
+    Header,
+    /// The `body` of such a request.
+    Payload,
 }
 
 impl Field {
@@ -37,8 +43,10 @@ impl Field {
             Self::Time => "time",
             Self::Data => "data",
             Self::When => "when",
-            Self::Body => "body",
+            Self::Body | Self::Payload => "body",
             Self::Filter => "filter",
+            Self::Path => "path",
+            Self::Header => "headers",
         }
     }
 }

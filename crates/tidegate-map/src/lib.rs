@@ -1,7 +1,7 @@
 //! Mapping by jq, fenced, and by a direct extractor for plain paths.
 //!
 //! A flow says in jq what of a request becomes the event ([`EventSpec`]); [`Mapping`] is that, compiled.
-//! [`Filter`] is a single expression over a document.
+//! [`Filter`] is a single expression over a document, [`RequestMapping`] makes a request of one.
 //!
 //! Two engines give the same outputs. Expressions made of paths, texts, objects, alternatives and
 //! comparisons are *direct*: the body is walked once, and only the wanted parts are looked at. All others
@@ -24,6 +24,8 @@ mod jq;
 mod json;
 pub mod limits;
 mod mapping;
+mod request;
+mod template;
 #[cfg(test)]
 mod testing;
 
@@ -31,3 +33,4 @@ pub use error::{CompileError, Field, MapError, MapErrorKind};
 pub use filter::Filter;
 pub use input::Input;
 pub use mapping::{EventSpec, Mapped, Mapping};
+pub use request::{MappedRequest, RequestMapping, RequestPart, RequestSpec};

@@ -178,7 +178,7 @@ fn value<'a, 'p: 'a>(
 }
 
 /// The text that a value stands for: strings, numbers and booleans have one, null is absence.
-fn text(field: Field, value: Option<Value<'_>>) -> Result<Option<String>, MapError> {
+pub(crate) fn text(field: Field, value: Option<Value<'_>>) -> Result<Option<String>, MapError> {
     let Some(value) = value.filter(|value| !value.is_null()) else {
         return Ok(None);
     };

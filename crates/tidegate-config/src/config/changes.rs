@@ -54,6 +54,7 @@ impl Config {
         found.part("limits", self.limits == new.limits, true);
         found.named("systems", &self.systems, &new.systems, |it| &it.name);
         found.named("flows", &self.flows, &new.flows, |it| &it.name);
+        found.named("flows", &self.deliveries, &new.deliveries, |it| &it.name);
         found.named("flows", &self.feeds, &new.feeds, |it| &it.name);
         found.named("services", &self.services, &new.services, |it| &it.name);
         found.part("logging", self.logging == new.logging, true);

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Config, Feed, Flow, Format, Hosting, Identity, Listener, Service, System, Topology};
+use super::{
+    Config, Deliver, Feed, Flow, Format, Hosting, Identity, Listener, Order, Service, System,
+    Topology,
+};
 use crate::units::{show_bytes, show_duration};
 
 impl Config {
@@ -36,7 +39,11 @@ impl Config {
 
     fn flows_json(&self) -> Vec<Json> {
         let received = self.flows.iter().map(flow);
-        received.chain(self.feeds.iter().map(feed)).collect()
+        let delivered = self.deliveries.iter().map(deliver);
+        received
+            .chain(delivered)
+            .chain(self.feeds.iter().map(feed))
+            .collect()
     }
 
     fn limits_json(&self) -> Json {
@@ -63,6 +70,18 @@ impl Topology {
             Self::Single => "single",
             Self::PrimarySecondary => "primary-secondary",
             Self::ActiveActive => "active-active",
+        }
+    }
+}
+
+impl Order {
+    /// The word in the file.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::PerKey => "per-key",
+            Self::None => "none",
+            Self::Total => "total",
         }
     }
 }
@@ -131,6 +150,26 @@ fn flow(flow: &Flow) -> Json {
         "body-max": flow.body_max,
         "dedup": show_duration(flow.dedup),
         "ledger-bytes-per-event-per-second": flow.ledger_bytes_per_event_per_second(),
+    })
+}
+
+fn deliver(flow: &Deliver) -> Json {
+    json!({
+        "name": flow.name,
+        "kind": "deliver",
+        "system": flow.system,
+        "url": flow.url,
+        "on": flow.on,
+        "from": flow.from,
+        "when": flow.when,
+        "method": flow.method,
+        "path": flow.request.path,
+        "order": flow.order.word(),
+        "on-fault": if flow.skip_faults { "skip" } else { "block-key" },
+        "signed": flow.sign.is_some(),
+        "timeout": show_duration(flow.timeout),
+        "attempts": flow.schedule.len(),
+        "concurrency": flow.concurrency,
     })
 }
 

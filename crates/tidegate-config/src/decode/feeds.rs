@@ -21,10 +21,13 @@ impl Decoder<'_> {
             let (Some(fields), None) = (item.fields(), item.fields().and_then(receive)) else {
                 continue;
             };
-            let Some(serve) = fields.fields("serve") else {
+            let Some(serve) = fields
+                .fields("serve")
+                .filter(|_| fields.get("deliver").is_none())
+            else {
                 continue;
             };
-            self.only_receive(fields);
+            self.only_of_receive(fields, "serve");
             self.feed_path(serve, name, (flows, &decoded));
             decoded.extend(self.feed(name, fields, serve, (scope, flows)));
         }
@@ -55,23 +58,6 @@ impl Decoder<'_> {
             cursor_keys: cursor_keys?,
             consumers,
         })
-    }
-
-    /// Keys that say what is made of a request have no place beside `serve`.
-    fn only_receive(&mut self, fields: &Fields) {
-        for key in ["event", "dedup"] {
-            if fields.get(key).is_some() {
-                self.report(
-                    Problem::new(
-                        Code::Contradiction,
-                        fields.span_of(key),
-                        format!("`{key}` belongs to `receive`; this flow has `serve`"),
-                    )
-                    .label("not of a feed")
-                    .help(format!("remove `{key}`")),
-                );
-            }
-        }
     }
 
     /// A feed has its path and the paths right below it.

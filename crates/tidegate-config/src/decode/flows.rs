@@ -40,7 +40,10 @@ impl Decoder<'_> {
             let Some(fields) = item.fields() else {
                 continue;
             };
-            if fields.get("serve").is_some() && fields.get("receive").is_none() {
+            let other = ["serve", "deliver"]
+                .iter()
+                .any(|kind| fields.get(kind).is_some());
+            if other && fields.get("receive").is_none() {
                 continue;
             }
             if let Some(receive) = fields.fields("receive") {

@@ -32,7 +32,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn jq(&mut self, error: &CompileError, written: &Scalar, span: Span) {
+    pub(super) fn jq(&mut self, error: &CompileError, written: &Scalar, span: Span) {
         let at = |offset| marked::source_offset(self.source, span, written, offset);
         let start = at(error.span.start);
         let inside = Span::new(start, at(error.span.end).max(start));

@@ -50,7 +50,25 @@ impl Decoder<'_> {
             "active-active" => Topology::ActiveActive,
             _ => Topology::Single,
         };
-        let endpoints = self.endpoints(fields, regions);
+        let mut endpoints = self.endpoints(fields, regions);
+        if let Some(url) = fields.text("url") {
+            if !endpoints.is_empty() {
+                self.report(
+                    Problem::new(
+                        Code::OneOf,
+                        fields.span_of("url"),
+                        "`url` and `endpoints` stand here together",
+                    )
+                    .label("one too many")
+                    .help("keep `url` for one endpoint, `endpoints` for several"),
+                );
+            }
+            endpoints.push(Endpoint {
+                name: "main".to_owned(),
+                url,
+                near: None,
+            });
+        }
         let single = topology == Topology::Single;
         if !endpoints.is_empty() && single != (endpoints.len() == 1) {
             self.report(
@@ -67,12 +85,14 @@ impl Decoder<'_> {
                 .help("`single` has one endpoint, `primary-secondary` and `active-active` several"),
             );
         }
+        let calling = self.calling(fields);
         Some(System {
             name: name.to_owned(),
             hosting: hosting?,
             topology,
             their_rpo: fields.duration("their-rpo"),
             endpoints,
+            calling: calling?,
         })
     }
 

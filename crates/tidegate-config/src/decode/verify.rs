@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use http::HeaderName;
 use tidegate_types::secret::Secret;
 use tidegate_wire::signature::{
-    Algorithm, Caution, Credentials, Encoding, HmacSpec, KeyPlace, Spec, SpecError,
-    TimestampSource, Verifier,
+    Algorithm, Caution, Credentials, DEFAULT_TOLERANCE, Encoding, HmacSpec, KeyPlace, Spec,
+    SpecError, TimestampSource, Verifier,
 };
 
 use super::Decoder;
@@ -40,8 +40,14 @@ impl Decoder<'_> {
         Some(spec)
     }
 
-    fn spec(&mut self, scheme: &str, fields: &Fields, keys: Vec<Secret>) -> Option<Spec> {
-        let tolerance = fields.duration("tolerance");
+    pub(super) fn spec(
+        &mut self,
+        scheme: &str,
+        fields: &Fields,
+        keys: Vec<Secret>,
+    ) -> Option<Spec> {
+        // Only who verifies has one.
+        let tolerance = fields.duration("tolerance").or(Some(DEFAULT_TOLERANCE));
         Some(match scheme {
             "standard-webhooks" => Spec::StandardWebhooks {
                 keys,
@@ -117,13 +123,13 @@ impl Decoder<'_> {
             prefix: fields.text("prefix").unwrap_or_default(),
             template: fields.text("template")?,
             timestamp,
-            tolerance: fields.duration("tolerance")?,
+            tolerance: fields.duration("tolerance").unwrap_or(DEFAULT_TOLERANCE),
             id,
             list: fields.text("list-key"),
         })
     }
 
-    fn malformed(&mut self, error: &SpecError, fields: &Fields, keys: &[Span]) {
+    pub(super) fn malformed(&mut self, error: &SpecError, fields: &Fields, keys: &[Span]) {
         let (code, span) = match error {
             SpecError::EmptyKey(key)
             | SpecError::NotBase64(key)

@@ -145,6 +145,9 @@ codes! {
     AmbiguousId "TG-0155" Warning "An id that may name two events of a feed"
         means "A flow remembers ids for less time than the feed reaches back, so a late repeat can stand in the feed as a second event with the same id. A client that names its position by that id is taken to mean the later one. Cursors name one place only and are not affected."
         cure "Raise `dedup` of the flow, lower `retention` of the feed, or have the consumer use cursors.";
+    KeyForgotten "TG-0156" Warning "Retries outlive the idempotency key"
+        means "The other side forgets an idempotency key before the last retry. A late retry of an event that it has processed may then be processed a second time."
+        cure "Shorten `retry.schedule`, or ask the other side to remember keys for longer and raise `ttl`.";
 }
 
 /// Stands in for a row that cannot be missing.

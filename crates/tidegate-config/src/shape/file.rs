@@ -1,5 +1,6 @@
 //! The configuration file: its keys, their defaults and their meaning.
 
+mod deliver;
 mod feeds;
 mod flows;
 mod listen;

@@ -54,6 +54,12 @@ pub(crate) enum Scalar {
     Header,
     /// A reference to a secret.
     Secret,
+    /// Path and query of a request to be made, with expressions in braces.
+    Template,
+    /// The media type of a body.
+    MediaType,
+    /// A range of addresses.
+    Cidr,
     /// `*` or an origin as the CloudEvents webhook handshake knows it: a DNS name.
     Origin,
 }
@@ -127,6 +133,9 @@ impl Scalar {
             Self::Secret => {
                 "a reference such as `\"${env:NAME}\"` or `\"${file:PATH}\"`".to_owned()
             }
+            Self::Template => "a path such as `/orders/{.data.id}`".to_owned(),
+            Self::MediaType => "a media type such as `application/json`".to_owned(),
+            Self::Cidr => "a range of addresses such as `10.20.0.0/16`".to_owned(),
             Self::Origin => "a DNS name such as `eventgrid.example`, or `\"*\"`".to_owned(),
         }
     }
@@ -153,6 +162,9 @@ impl Scalar {
             Self::Pattern => "event type or pattern".to_owned(),
             Self::Header => "header name".to_owned(),
             Self::Secret => "reference to a secret".to_owned(),
+            Self::Template => "path with jq in braces".to_owned(),
+            Self::MediaType => "media type".to_owned(),
+            Self::Cidr => "range of addresses".to_owned(),
             Self::Origin => "DNS name or `*`".to_owned(),
         }
     }
@@ -179,6 +191,9 @@ impl Scalar {
             Self::Pattern => pattern("^([^\\s*]+\\*?|\\*)$"),
             Self::Header => pattern("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"),
             Self::Secret => pattern("^\\$\\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\\}$"),
+            Self::Template => pattern("^/"),
+            Self::MediaType => pattern("^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( ?;[ -~]*)?$"),
+            Self::Cidr => pattern("^[0-9a-fA-F.:]+(/[0-9]{1,3})?$"),
             Self::Origin => pattern("^(\\*|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$"),
         }
     }

@@ -1,8 +1,9 @@
-//! `flows`: what comes in, how it is told apart, what is made of it; what is fetched from us.
+//! `flows`: what comes in, how it is told apart, what is made of it; what goes out; what is fetched from us.
 
 use std::time::Duration;
 
 use super::super::{Field, List, Map, Named, Scalar, Shape, Word};
+use super::deliver::DELIVER;
 use super::feeds::SERVE;
 use super::log::BODY_MAX_SCALAR;
 use super::verify::VERIFY;
@@ -28,7 +29,7 @@ static FLOW: Shape = Shape::Map(
         &EVENT,
         "What is made of a request, in jq over `{ headers, query, body }`. Required for webhooks; \
          not possible with `format: cloudevents`, where the event's own attributes and data are taken, \
-         nor with `serve`.",
+         nor with `deliver` and `serve`.",
     )
     .example("{ id: .body.id, type: '\"crm.\" + .body.kind' }"),
     Field::optional(
@@ -39,7 +40,12 @@ static FLOW: Shape = Shape::Map(
          Plan 120 B of disk for every id.",
     )
     .example("3d"),
-    Field::not_yet("deliver", "Calling an external system with events."),
+    Field::optional(
+        "deliver",
+        &DELIVER,
+        "We call them: events become requests.",
+    )
+    .example("{ on: [order.*], request: { path: /orders } }"),
     Field::not_yet("poll", "Fetching events from an external system."),
     Field::optional(
         "serve",
@@ -48,7 +54,7 @@ static FLOW: Shape = Shape::Map(
     )
     .example("{ path: /out/stock, on: [stock.*], consumers: { shop: { token: \"${env:SHOP_TOKEN}\" } } }"),
 ])
-    .one_of(&[&["receive", "serve"]]),
+    .one_of(&[&["receive", "deliver", "serve"]]),
 );
 
 static DEDUP: Shape = Shape::Scalar(Scalar::Duration {

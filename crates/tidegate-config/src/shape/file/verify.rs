@@ -68,14 +68,14 @@ pub(super) static VERIFY: Shape = Shape::Tagged(Tagged {
     ],
 });
 
-const SECRET_FIELD: Field =
-    Field::optional("secret", &SECRET, "The secret shared with the sender.")
+pub(super) const SECRET_FIELD: Field =
+    Field::optional("secret", &SECRET, "The secret shared with the other side.")
         .example("\"${env:WEBHOOK_SECRET}\"");
 
-const SECRETS_FIELD: Field = Field::optional(
+pub(super) const SECRETS_FIELD: Field = Field::optional(
     "secrets",
     &SECRETS,
-    "Several secrets instead of one, tried in order, to change it without losing a request.",
+    "Several secrets instead of one, to change it without losing a request.",
 )
 .example("[\"${env:NEW_SECRET}\", \"${env:OLD_SECRET}\"]");
 
@@ -149,6 +149,13 @@ const HMAC_FIELDS: &[Field] = &[
 ];
 
 const HMAC: Map = Map::new(HMAC_FIELDS).one_of(&[&["secret", "secrets"]]);
+
+/// The same for requests of ours: whoever takes them decides on the tolerance, which stands last.
+pub(super) const HMAC_SENT: Map = Map::new(match HMAC_FIELDS.split_last() {
+    Some((_, fields)) => fields,
+    None => &[],
+})
+.one_of(&[&["secret", "secrets"]]);
 
 static ALGORITHM: Shape = Shape::Scalar(Scalar::Word(&[
     Word::new("sha256", ""),

@@ -1,6 +1,6 @@
 //! Reading of single values.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tidegate_types::name::is_name;
@@ -56,6 +56,9 @@ impl Scalar {
             Self::Bytes { least, most } => self.bytes(&written.text, *least, *most),
             Self::Address => self.address(&written.text),
             Self::Jq if !written.text.trim().is_empty() => Ok(Datum::Expression(written.clone())),
+            Self::Template if written.text.starts_with('/') => {
+                Ok(Datum::Expression(written.clone()))
+            }
             _ if self.takes(&written.text) => Ok(Datum::Text(written.text.clone())),
             _ => Err(self.bad(&written.text)),
         }
@@ -74,6 +77,8 @@ impl Scalar {
                 let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+.^_`|~-".contains(&b);
                 !text.is_empty() && text.len() <= HEADER_BYTES_MAX && text.bytes().all(token)
             }
+            Self::MediaType => is_media_type(text),
+            Self::Cidr => is_cidr(text),
             Self::Origin => text == "*" || is_origin(text),
             _ => false,
         }
@@ -212,6 +217,43 @@ fn is_request_path(text: &str) -> bool {
         && text.bytes().all(plain)
         && !text.contains("//")
         && resolved
+}
+
+/// RFC 6838, section 4.2, and parameters of printable characters.
+fn is_media_type(text: &str) -> bool {
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let essence = essence.strip_suffix(' ').unwrap_or(essence);
+    let name = |part: &str| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b);
+        !part.is_empty() && part.bytes().all(allowed)
+    };
+    let parts = essence.split_once('/');
+    text.len() <= WORD_BYTES_MAX
+        && parts.is_some_and(|(kind, sub)| name(kind) && name(sub))
+        && parameters.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+/// An address, or one with the length of its prefix and nothing set behind that.
+fn is_cidr(text: &str) -> bool {
+    let (address, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(a, p)| (a, Some(p)));
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return false;
+    };
+    let (bits, length) = match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    };
+    let Some(prefix) = prefix else {
+        return true;
+    };
+    let digits = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_digit());
+    let prefix = prefix
+        .parse::<u32>()
+        .ok()
+        .filter(|prefix| digits && *prefix <= length);
+    prefix.is_some_and(|prefix| bits.checked_shl(prefix).unwrap_or(0) == 0)
 }
 
 fn is_pattern(text: &str) -> bool {

@@ -1,0 +1,370 @@
+//! `deliver`: flows that go out.
+
+mod request;
+
+use std::time::Duration;
+
+use tidegate_wire::signature::{Signer, Spec};
+
+use super::Decoder;
+use super::flows::Scope;
+use super::services::texts;
+use crate::config::{
+    AnswerClass, AwsKey, Batch, Breaker, Deliver, Order, Rate, Sign, StatusRule, System, Topology,
+};
+use crate::diagnostic::{Code, Problem, Span};
+use crate::shape::{Checked, Datum, Fields};
+use crate::units::show_duration;
+
+impl Decoder<'_> {
+    pub(super) fn deliveries(
+        &mut self,
+        top: &Fields,
+        scope: &Scope<'_>,
+        systems: &[System],
+    ) -> Vec<Deliver> {
+        let entries = top.fields("flows").map(|flows| flows.entries.as_slice());
+        let mut decoded = Vec::new();
+        for (name, _, item) in entries.unwrap_or_default() {
+            let Some(fields) = item.fields() else {
+                continue;
+            };
+            if fields.get("receive").is_some() {
+                continue;
+            }
+            let Some(deliver) = fields.fields("deliver") else {
+                continue;
+            };
+            self.only_of_receive(fields, "deliver");
+            self.known_sources(deliver, top);
+            decoded.extend(self.deliver(name, (fields, deliver), scope, systems));
+        }
+        decoded
+    }
+
+    fn deliver(
+        &mut self,
+        name: &str,
+        (fields, deliver): (&Fields, &Fields),
+        scope: &Scope<'_>,
+        systems: &[System],
+    ) -> Option<Deliver> {
+        let system = self.system_of(fields, scope.systems);
+        let address = system
+            .as_ref()
+            .and_then(|system| self.address(system, fields, (scope, systems)));
+        let when = self.filter(deliver, "when");
+        let request = self.request(deliver);
+        let sign = match deliver.get("sign") {
+            None => Some(None),
+            Some(item) => item.fields().and_then(|it| self.sign(it)).map(Some),
+        };
+        let classify = self.classify(deliver);
+        let schedule = self.schedule(deliver);
+        let breaker = self.breaker(deliver);
+        let (endpoint, url) = address?;
+        let (method, request, content_type) = request?;
+        Some(Deliver {
+            name: name.to_owned(),
+            system: system?,
+            endpoint,
+            url,
+            on: texts(deliver.list("on")),
+            from: texts(deliver.list("from")),
+            when,
+            from_oldest: deliver.word("start")? == "oldest",
+            method,
+            request,
+            content_type,
+            order: order(deliver.word("order")?),
+            skip_faults: deliver.word("on-fault")? == "skip",
+            idempotency_header: deliver.fields("idempotency")?.text("header")?,
+            sign: sign?,
+            schedule: schedule?,
+            retry_after_max: deliver.fields("retry")?.duration("retry-after-max")?,
+            timeout: deliver.duration("timeout")?,
+            classify: classify?,
+            breaker: breaker?,
+            batch: optional(deliver, "batch", batch)?,
+            rate: optional(deliver, "rate", rate)?,
+            concurrency: small(deliver, "concurrency")?,
+        })
+    }
+
+    /// Reports keys that say what is made of a request, which have no place in other flows.
+    pub(super) fn only_of_receive(&mut self, fields: &Fields, kind: &str) {
+        for key in ["event", "dedup"] {
+            if fields.get(key).is_some() {
+                self.report(
+                    Problem::new(
+                        Code::Contradiction,
+                        fields.span_of(key),
+                        format!("`{key}` belongs to `receive`; this flow has `{kind}`"),
+                    )
+                    .label(format!("not of `{kind}`"))
+                    .help(format!("remove `{key}`")),
+                );
+            }
+        }
+    }
+
+    /// Reports flows and services that are not there, since an event of theirs never comes.
+    fn known_sources(&mut self, deliver: &Fields, top: &Fields) {
+        for item in deliver.list("from") {
+            let Some(name) = item.text() else { continue };
+            let (of, short) = match name.strip_prefix("services/") {
+                Some(service) => ("services", service),
+                None => ("flows", name),
+            };
+            if top
+                .fields(of)
+                .is_none_or(|known| known.get(short).is_none())
+            {
+                self.report(
+                    Problem::new(
+                        Code::BadValue,
+                        item.span,
+                        format!("`{short}` does not stand under `{of}`"),
+                    )
+                    .label("nothing comes from it")
+                    .help("name a flow that takes events in, or `services/NAME`"),
+                );
+            }
+        }
+    }
+
+    /// The endpoint that is called, by name and URL.
+    fn address(
+        &mut self,
+        name: &str,
+        flow: &Fields,
+        (scope, systems): (&Scope<'_>, &[System]),
+    ) -> Option<(String, String)> {
+        scope.systems?.get(name)?;
+        let system = systems.iter().find(|system| system.name == name)?;
+        let span = flow.span_of("system");
+        match system.endpoints.as_slice() {
+            [one] if system.topology == Topology::Single => {
+                Some((one.name.clone(), one.url.clone()))
+            }
+            [] => {
+                self.report(
+                    Problem::new(
+                        Code::Missing,
+                        span,
+                        format!("the system `{name}` has no address"),
+                    )
+                    .label("where shall it be called?")
+                    .help(format!("add `url: https://…` to `{name}` under `systems`")),
+                );
+                None
+            }
+            _ => {
+                self.report(
+                    Problem::new(
+                        Code::NotYet,
+                        span,
+                        format!(
+                            "calling a system with several endpoints is not available in this version, and `{name}` is {} with {}",
+                            system.topology.word(),
+                            system.endpoints.len()
+                        ),
+                    )
+                    .label("not available yet")
+                    .help("declare each endpoint as a system of its own"),
+                );
+                None
+            }
+        }
+    }
+
+    fn sign(&mut self, fields: &Fields) -> Option<Sign> {
+        if fields.word("scheme")? == "aws-sigv4" {
+            let session_token = match fields.get("session-token") {
+                None => None,
+                Some(_) => Some(self.one_secret(fields, "session-token")?),
+            };
+            return Some(Sign::Aws(Box::new(AwsKey {
+                access_key: fields.text("access-key")?,
+                secret_key: self.one_secret(fields, "secret-key")?,
+                session_token,
+                region: fields.text("region")?,
+                service: fields.text("service")?,
+            })));
+        }
+        let keys = self.secrets(fields, "secret", "secrets")?;
+        let spans: Vec<Span> = keys.iter().map(|(_, span)| *span).collect();
+        let keys = keys.into_iter().map(|(key, _)| key).collect();
+        let spec: Spec = self.spec(fields.word("scheme")?, fields, keys)?;
+        if let Err(error) = Signer::new(&spec) {
+            self.malformed(&error, fields, &spans);
+            return None;
+        }
+        Some(Sign::Webhook(Box::new(spec)))
+    }
+
+    fn schedule(&mut self, deliver: &Fields) -> Option<Vec<Duration>> {
+        let retry = deliver.fields("retry")?;
+        let items = retry.list("schedule");
+        let delays = items.iter().map(|item| match item.value {
+            Checked::Datum(Datum::Duration(delay)) => Some(delay),
+            _ => None,
+        });
+        let delays: Vec<Duration> = delays.collect::<Option<_>>()?;
+        if delays.is_empty() {
+            return None;
+        }
+        let total = delays
+            .iter()
+            .fold(Duration::ZERO, |sum, it| sum.saturating_add(*it));
+        let idempotency = deliver.fields("idempotency")?;
+        if let Some(ttl) = idempotency.duration("ttl").filter(|ttl| *ttl < total) {
+            self.report(
+                Problem::new(
+                    Code::KeyForgotten,
+                    idempotency.span_of("ttl"),
+                    format!(
+                        "retries go on for {}, and a key is forgotten after {}",
+                        show_duration(total),
+                        show_duration(ttl)
+                    ),
+                )
+                .label("shorter than the retries")
+                .help(Code::KeyForgotten.row().cure),
+            );
+        }
+        Some(delays)
+    }
+
+    fn classify(&mut self, deliver: &Fields) -> Option<Vec<StatusRule>> {
+        let entries = &deliver.fields("classify")?.entries;
+        let mut rules = Vec::with_capacity(entries.len());
+        for (key, span, item) in entries {
+            let Some((first, last)) = statuses(key) else {
+                self.report(
+                    Problem::new(Code::BadValue, *span, format!("`{key}` is no status"))
+                        .label("not possible here")
+                        .help("write `404`, `5xx` or `500-599`; statuses are 100 to 599"),
+                );
+                continue;
+            };
+            let Checked::Datum(Datum::Word(word)) = item.value else {
+                continue;
+            };
+            let class = class(word);
+            rules.push(StatusRule { first, last, class });
+        }
+        (rules.len() == entries.len()).then_some(rules)
+    }
+
+    fn breaker(&mut self, deliver: &Fields) -> Option<Breaker> {
+        let fields = deliver.fields("breaker")?;
+        let breaker = Breaker {
+            failures: small(fields, "failures")?,
+            percent: small(fields, "percent")?,
+            answers: small(fields, "answers")?,
+            window: fields.duration("window")?,
+            open_min: fields.duration("open-min")?,
+            open_max: fields.duration("open-max")?,
+        };
+        if breaker.open_max < breaker.open_min {
+            self.report(
+                Problem::new(
+                    Code::Contradiction,
+                    fields.span_of("open-max"),
+                    "`open-max` is shorter than `open-min`",
+                )
+                .label("too short")
+                .help("raise `open-max`, or lower `open-min`"),
+            );
+        }
+        Some(breaker)
+    }
+}
+
+/// `None` if the mapping is there and broken.
+fn optional<T>(
+    deliver: &Fields,
+    key: &str,
+    read: impl FnOnce(&Fields) -> Option<T>,
+) -> Option<Option<T>> {
+    match deliver.get(key) {
+        None => Some(None),
+        Some(item) => item.fields().and_then(read).map(Some),
+    }
+}
+
+fn small(fields: &Fields, key: &str) -> Option<u32> {
+    u32::try_from(fields.integer(key)?).ok()
+}
+
+fn batch(fields: &Fields) -> Option<Batch> {
+    Some(Batch {
+        events: usize::try_from(fields.integer("events")?).ok()?,
+        bytes: usize::try_from(fields.integer("bytes")?).ok()?,
+        wait: fields.duration("wait")?,
+    })
+}
+
+fn rate(fields: &Fields) -> Option<Rate> {
+    Some(Rate {
+        every: fields.duration("per")? / small(fields, "requests")?,
+        burst: small(fields, "burst")?,
+    })
+}
+
+fn order(word: &str) -> Order {
+    match word {
+        "none" => Order::None,
+        "total" => Order::Total,
+        _ => Order::PerKey,
+    }
+}
+
+fn class(word: &str) -> AnswerClass {
+    match word {
+        "delivered" => AnswerClass::Delivered,
+        "retry" => AnswerClass::Retry,
+        "reject" => AnswerClass::Reject,
+        "throttle" => AnswerClass::Throttle,
+        "gone" => AnswerClass::Gone,
+        _ => AnswerClass::EndpointDown,
+    }
+}
+
+/// `404`, `5xx` or `500-599`.
+fn statuses(key: &str) -> Option<(u16, u16)> {
+    let status = |text: &str| {
+        let digits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
+        let status = text.parse::<u16>().ok()?;
+        (digits && (100..=599).contains(&status)).then_some(status)
+    };
+    let range = match key.strip_suffix("xx") {
+        Some(hundreds) => {
+            let first = status(&format!("{hundreds}00"))?;
+            (first, first + 99)
+        }
+        None => match key.split_once('-') {
+            Some((first, last)) => (status(first)?, status(last)?),
+            None => (status(key)?, status(key)?),
+        },
+    };
+    (range.0 <= range.1).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::statuses;
+
+    #[test]
+    fn statuses_are_one_a_hundred_or_a_range() {
+        assert_eq!(statuses("404"), Some((404, 404)));
+        assert_eq!(statuses("5xx"), Some((500, 599)));
+        assert_eq!(statuses("400-404"), Some((400, 404)));
+        for bad in [
+            "", "4", "40", "4004", "xx", "6xx", "0xx", "404-400", "404-", "+40", "x00",
+        ] {
+            assert_eq!(statuses(bad), None, "{bad}");
+        }
+    }
+}
