@@ -165,13 +165,26 @@ impl<B: Clone> Delivery<B> {
         if matches!(key, LaneKey::One(_)) {
             return false;
         }
-        let waits = self
-            .lanes
-            .get(key)
-            .is_some_and(|lane| lane.blocked == Some(fault));
+        let lane = self.lanes.get(key);
+        if lane.is_some_and(|lane| lane.blocked == Some(fault)) {
+            return false;
+        }
         let asides = self.asides.get(key);
-        let known = asides.is_some_and(|asides| asides.iter().any(|aside| aside.fault == fault));
-        !waits && !known
+        let aside = asides.and_then(|asides| asides.iter().find(|aside| aside.fault == fault));
+        // Of others nothing is known any more.
+        let Some(aside) = aside else {
+            return true;
+        };
+        let mut queue = lane.iter().flat_map(|lane| lane.queue.iter());
+        queue.any(|place| *place > aside.place && self.is_leaving(place))
+    }
+
+    /// Whether the event is on its way, or was delivered and its receipt is not durable yet.
+    fn is_leaving(&self, place: &Place) -> bool {
+        self.items.get(place).is_some_and(|item| {
+            item.again.is_none()
+                && matches!(item.state, ItemState::UnderWay(_) | ItemState::Settling(_))
+        })
     }
 
     /// The event goes before all of its lane that are not on their way.
