@@ -6,6 +6,7 @@ use fjall::OwnedWriteBatch;
 use tidegate_core::view::{Change, FaultSummary};
 use tidegate_types::id::EventId;
 use tidegate_types::position::FrameNumber;
+use tidegate_types::time::UnixMillis;
 
 use super::{Views, ViewsError, codec};
 
@@ -34,6 +35,22 @@ impl Views {
             }
         }
         Ok(found)
+    }
+
+    /// The fault with this identity that was set aside then, if it is open.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn open_fault(
+        &self,
+        set_aside: UnixMillis,
+        id: &EventId,
+    ) -> Result<Option<FaultSummary>, ViewsError> {
+        let key = codec::fault_key_of(set_aside, id);
+        let value = self.faults.get(key)?;
+        value
+            .map(|value| codec::read_fault(&key, &value).ok_or(ViewsError::Value))
+            .transpose()
     }
 
     /// How many faults are open. Reads them all.
