@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tidegate_config::Config;
 use tidegate_config::config::Tls;
+use tidegate_core::deliver::Discard;
 use tidegate_core::log::engine::TrimPolicy;
-use tidegate_core::receive::intake::IntakeLimits;
+use tidegate_core::log::entry::{Closing, Entry, FaultClosed};
+use tidegate_core::receive::intake::{Answer, Content, IntakeLimits};
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_hub::post::postman;
@@ -20,9 +22,14 @@ use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
 use tidegate_types::time::UnixMillis;
 use tokio::sync::{Semaphore, watch};
 
+pub use crate::deliver::{
+    Breaker, CommandError, DeliverStatus, EndpointProblem, ResubmitRequest, Resubmitted,
+};
+use crate::deliver::{Deliveries, low_cursor};
 pub use crate::feeds::KeyError;
 use crate::feeds::{ConsumerDoor, STREAMS_MAX, searches};
-use crate::generation::{CompileFailure, Generation, cursor_name};
+pub use crate::generation::CompileFailure;
+use crate::generation::{Generation, cursor_name};
 use crate::http::{
     ClientAuth, Drained, ListenError, Listener, ListenerSettings, Server, TlsError, TlsSettings,
     Workers,
@@ -30,6 +37,7 @@ use crate::http::{
 use crate::metrics::Metrics;
 use crate::offer::Unique;
 use crate::public::Public;
+use crate::receive;
 use crate::sample::Sampler;
 
 /// A running gateway.
@@ -144,10 +152,15 @@ impl Gateway {
         hub: Arc<Hub>,
     ) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new(&config.tags()));
-        let generation = Generation::compile(Arc::clone(&config), &metrics)?;
+        let generation = Generation::compile(Arc::clone(&config), &metrics, folder, None)?;
         let listener = Listener::bind(public_settings(&config, folder)).await?;
         let address = listener.address();
+        let workers = Workers::start(parallelism()).map_err(StartError::Workers)?;
+        workers.spawn_on_each(postman);
+        let deliveries = Deliveries::new(Arc::clone(&hub), &config.subsystem, workers.handles());
+        deliveries.apply(&generation.deliveries);
         let public = Arc::new(Public {
+            deliveries,
             generation: ArcSwap::from_pointee(generation),
             unique: Unique::new(hub.origin(), now()),
             reader: hub.reader(),
@@ -161,8 +174,6 @@ impl Gateway {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             searches: Arc::new(searches(parallelism())),
         });
-        let workers = Workers::start(parallelism()).map_err(StartError::Workers)?;
-        workers.spawn_on_each(postman);
         let server = listener.serve_on(Arc::clone(&public), &workers);
         let gateway = Self {
             _workers: workers,
@@ -211,11 +222,15 @@ impl Gateway {
     }
 
     fn try_reload(&self, config: &Arc<Config>) -> Result<(), ReloadError> {
-        let generation = Generation::compile(Arc::clone(config), &self.public.metrics)?;
+        let before = self.public.generation.load_full();
+        let metrics = &self.public.metrics;
+        let generation =
+            Generation::compile(Arc::clone(config), metrics, &self.folder, Some(&before))?;
         if let Some(server) = &*self.server() {
             server.reload_certificates()?;
         }
         self.public.hub.retain(retention(config));
+        self.public.deliveries.apply(&generation.deliveries);
         self.public.generation.swap(Arc::new(generation)).retire();
         Ok(())
     }
@@ -295,6 +310,58 @@ impl Gateway {
             .collect()
     }
 
+    /// How the flows that deliver do.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<DeliverStatus> {
+        self.public.deliveries.statuses()
+    }
+
+    /// Pauses a flow that delivers, or lets it go on. It stays so over restarts.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn pause(&self, flow: &str, paused: bool) -> Result<(), CommandError> {
+        self.public.deliveries.pause(flow, paused).await
+    }
+
+    /// Tries again what a flow has set aside: sends the event, or maps the request anew and keeps what
+    /// comes of it under the same identity.
+    ///
+    /// # Errors
+    /// See [`CommandError`]; the fault stays open.
+    pub async fn resubmit(&self, request: ResubmitRequest) -> Result<Resubmitted, CommandError> {
+        if request.fault.cause.is_of_delivery() {
+            self.public.deliveries.resubmit(request).await?;
+            return Ok(Resubmitted::Sending);
+        }
+        receive::again(&self.public, request).await
+    }
+
+    /// Gives up what a flow has set aside; what waits for it goes on.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn discard(&self, flow: &str, fault: Discard) -> Result<(), CommandError> {
+        match self.public.deliveries.discard(flow, fault.clone()).await {
+            // Nothing waits for it: it is of a flow that receives, or of one that is no longer.
+            Err(CommandError::UnknownFlow) => {
+                let how = Closing::Discarded {
+                    reason: fault.reason,
+                };
+                let closed = FaultClosed {
+                    id: fault.fault,
+                    set_aside: fault.set_aside,
+                    flow: flow.to_owned(),
+                    how,
+                    by: fault.by,
+                    time: now(),
+                };
+                close(&self.public.hub, closed).await
+            }
+            other => other,
+        }
+    }
+
     /// All metrics, as OpenMetrics text.
     #[must_use]
     pub fn metrics_text(&self) -> String {
@@ -307,17 +374,36 @@ impl Gateway {
         self.public.draining.send_replace(true);
         let server = self.server().take();
         let deadline = Instant::now() + within;
-        match server {
-            Some(server) => server.drain(deadline).await,
-            None => Drained {
-                connections_cut: 0,
-                requests_cut: 0,
-            },
+        let drained = async {
+            match server {
+                Some(server) => server.drain(deadline).await,
+                None => Drained {
+                    connections_cut: 0,
+                    requests_cut: 0,
+                },
+            }
+        };
+        let (drained, cut) = tokio::join!(drained, self.public.deliveries.drain(within));
+        if cut > 0 {
+            tracing::warn!(
+                flows = cut,
+                "what was being delivered was cut and will be sent again"
+            );
         }
+        drained
     }
 
     fn server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes that a fault is closed.
+pub(crate) async fn close(hub: &Hub, closed: FaultClosed) -> Result<(), CommandError> {
+    let entry = Entry::FaultClosed(Box::new(closed));
+    match hub.offer(Content::Plain(Box::new(entry))).await {
+        Answer::Refused(refusal) => Err(CommandError::NotKept(refusal)),
+        _ => Ok(()),
     }
 }
 
@@ -342,6 +428,11 @@ pub fn hub_settings(config: &Config) -> HubSettings {
 }
 
 fn retention(config: &Config) -> Retention {
+    // What was not delivered holds the log however old it gets.
+    let deliveries = config.deliveries.iter().map(|flow| SubscriptionRetention {
+        name: low_cursor(&flow.name),
+        lag_max: None,
+    });
     let subscriptions = config.services.iter().flat_map(|service| {
         service
             .subscriptions
@@ -359,7 +450,7 @@ fn retention(config: &Config) -> Retention {
             size_max: config.log.size_max.saturating_sub(head_room),
         },
         size_max: config.log.size_max,
-        subscriptions: subscriptions.collect(),
+        subscriptions: subscriptions.chain(deliveries).collect(),
     }
 }
 

@@ -16,6 +16,7 @@ use tidegate_types::secret::Secret;
 use tidegate_wire::signature::{SpecError, Verifier};
 use tokio::sync::watch;
 
+use crate::deliver::{self, DeliverFlow, EndpointProblem};
 use crate::feeds::{FeedDoor, Found, KeyError, KeyFile};
 use crate::horizon::Horizon;
 use crate::mapper::FlowMapper;
@@ -28,6 +29,7 @@ pub(crate) struct Generation {
     pub(crate) flows: Vec<Arc<ReceiveFlow>>,
     paths: HashMap<String, usize>,
     services: Vec<Arc<ServiceDoor>>,
+    pub(crate) deliveries: Vec<Arc<DeliverFlow>>,
     pub(crate) feeds: Vec<Arc<FeedDoor>>,
     feed_paths: HashMap<String, usize>,
     /// Whether another generation has taken over.
@@ -91,6 +93,14 @@ pub enum CompileFailure {
         /// All that is wrong with it.
         problems: Vec<CompileError>,
     },
+    /// A flow cannot deliver.
+    #[error("flow {flow}: its endpoint cannot be used")]
+    Deliver {
+        /// Which flow.
+        flow: String,
+        /// Why not.
+        source: Box<EndpointProblem>,
+    },
     /// There is no key for the cursors of feeds.
     #[error(
         "the key of the cursors of feeds cannot be had; give `cursor-key`, or repair the data folder"
@@ -104,8 +114,15 @@ fn listed(problems: &[CompileError]) -> String {
 }
 
 impl Generation {
-    /// Compiles a configuration; reads, or makes, the key of cursors where a feed needs it.
-    pub(crate) fn compile(config: Arc<Config>, metrics: &Metrics) -> Result<Self, CompileFailure> {
+    /// Compiles a configuration; reads certificates, and reads, or makes, the key of cursors where a
+    /// feed needs it. `folder` is the one that file names are relative to, `before` the generation in
+    /// force.
+    pub(crate) fn compile(
+        config: Arc<Config>,
+        metrics: &Metrics,
+        folder: &Path,
+        before: Option<&Self>,
+    ) -> Result<Self, CompileFailure> {
         let flows = config.flows.iter();
         let flows: Result<Vec<_>, _> = flows
             .map(|flow| ReceiveFlow::compile(&config, flow, metrics).map(Arc::new))
@@ -129,9 +146,12 @@ impl Generation {
         let feed_paths = feeds.iter().enumerate();
         let feed_paths = feed_paths.map(|(slot, feed)| (feed.feed.path.clone(), slot));
         let feed_paths = feed_paths.collect();
+        let before = before.map_or(&[][..], |before| &before.deliveries);
+        let deliveries = deliver::compile(&config, folder, metrics, before)?;
         Ok(Self {
             flows,
             paths,
+            deliveries,
             services: services?,
             feeds,
             feed_paths,

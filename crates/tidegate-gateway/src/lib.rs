@@ -1,9 +1,11 @@
-//! The shells of receive, serve, publish and subscribe.
+//! The shells of receive, deliver, serve, publish and subscribe.
 //!
 //! A request on the public listener is routed by the current [`generation`] of the configuration:
 //! to a flow that receives ([`receive`]: verify, identify, map, offer to the hub, answer), to one that
 //! serves ([`feeds`]: pages and streams of events), or to the door of our own services ([`services`]:
 //! publish and subscribe). What is taken and answered 2xx is on disk.
+//!
+//! Flows that deliver ([`deliver`]) read the log and send through [`outbound`].
 //!
 //! Boundary: decisions are made by the pure crates; this one moves bytes between sockets and them.
 
@@ -13,6 +15,7 @@ pub mod metrics;
 pub mod outbound;
 
 mod answer;
+mod deliver;
 mod feeds;
 mod generation;
 mod horizon;

@@ -4,6 +4,7 @@
 //! from enums. `docs/src/metrics.md` lists every series.
 
 mod collect;
+pub(crate) mod deliver;
 pub(crate) mod feeds;
 
 use std::collections::HashMap;
@@ -44,6 +45,7 @@ pub(crate) struct Metrics {
     last_events: Mutex<HashMap<FlowLabels, Arc<AtomicU64>>>,
     reloads: Family<ResultLabels, Counter>,
     feeds: feeds::FeedFamilies,
+    deliver: deliver::DeliverFamilies,
     /// Requests to a path where nothing is received.
     pub(crate) unknown_path: Counter,
     /// Requests below `/v1/` without the token of a service.
@@ -131,6 +133,7 @@ impl Metrics {
             last_events: Mutex::default(),
             reloads: Family::default(),
             feeds: feeds::FeedFamilies::default(),
+            deliver: deliver::DeliverFamilies::default(),
             unknown_path: Counter::default(),
             unknown_service: Counter::default(),
             shed: Counter::default(),
@@ -189,6 +192,7 @@ impl Metrics {
             self.shed.clone(),
         );
         self.feeds.register(to);
+        self.deliver.register(to);
     }
 
     /// Has `scrape` called at each exposition.

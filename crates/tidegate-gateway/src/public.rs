@@ -14,6 +14,7 @@ use tidegate_hub::hub::Hub;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answer;
+use crate::deliver::Deliveries;
 use crate::feeds;
 use crate::generation::Generation;
 use crate::http::{Handler, Peer, ReplyBody};
@@ -26,6 +27,7 @@ use crate::services;
 /// What the requests of the public listener share.
 pub(crate) struct Public {
     pub(crate) generation: ArcSwap<Generation>,
+    pub(crate) deliveries: Deliveries,
     pub(crate) hub: Arc<Hub>,
     pub(crate) reader: Arc<dyn LogReader>,
     pub(crate) metrics: Arc<Metrics>,

@@ -1,5 +1,7 @@
 //! From a request to its answer: read, verify, decode, map, offer, answer.
 
+mod again;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -26,6 +28,8 @@ use crate::mapper::{FlowMapper, MapFailure, Subject};
 use crate::offer::{Door, Failure, content_id};
 use crate::original::original;
 use crate::public::Public;
+
+pub(crate) use again::again;
 
 /// Answers a request to a flow's path.
 pub(crate) async fn receive(

@@ -9,6 +9,7 @@ use tidegate_hub::hub::Hub;
 use tidegate_hub::stats::HubStats;
 
 use super::Gateway;
+use crate::deliver::{Breaker, DeliverStatus};
 use crate::feeds::ConsumerDoor;
 use crate::generation::cursor_name;
 use crate::http::HttpStats;
@@ -24,7 +25,8 @@ impl Gateway {
             Some(public) => {
                 log_series(samples, &public.hub)?;
                 subscription_series(samples, &public)?;
-                feed_series(samples, &public)
+                feed_series(samples, &public)?;
+                deliver_series(samples, &public)
             }
             None => Ok(()),
         };
@@ -182,6 +184,69 @@ fn feed_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
         "consumer",
         lags.iter().map(|(name, lag)| (name.as_str(), *lag)),
     )
+}
+
+type DeliverGauge = (&'static str, &'static str, fn(&DeliverStatus) -> f64);
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floats in this format"
+)]
+const DELIVER_GAUGES: [DeliverGauge; 6] = [
+    (
+        "deliver_lag_frames",
+        "Frames between the first event that is not settled and the end of the log",
+        |it| it.lag_frames as f64,
+    ),
+    ("deliver_under_way", "Requests under way", |it| {
+        it.under_way as f64
+    }),
+    (
+        "deliver_retrying",
+        "Events that wait for another attempt",
+        |it| it.retrying as f64,
+    ),
+    ("deliver_keys_held", "Keys that are held back", |it| {
+        it.keys_held as f64
+    }),
+    (
+        "deliver_breaker_open",
+        "1 while the endpoint is left alone or probed",
+        |it| f64::from(u8::from(it.breaker != Breaker::Closed)),
+    ),
+    (
+        "deliver_stopped",
+        "1 while the flow is paused, or its endpoint said that it is gone",
+        |it| f64::from(u8::from(matches!(it.state, "paused" | "gone"))),
+    ),
+];
+
+fn deliver_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
+    let statuses = public.deliveries.statuses();
+    for (name, help, value) in DELIVER_GAUGES {
+        let values = statuses.iter().map(|it| (it.flow.as_str(), value(it)));
+        to.gauges((name, help), "flow", values)?;
+    }
+    let ages: Vec<(&str, f64)> = statuses
+        .iter()
+        .map(|it| (it.flow.as_str(), age(public, it)))
+        .collect();
+    let about = (
+        "deliver_lag_seconds",
+        "Age of the frame with the first event that is not settled",
+    );
+    to.gauges(about, "flow", ages)
+}
+
+/// Reads one frame of each flow that lags.
+fn age(public: &Public, status: &DeliverStatus) -> f64 {
+    if status.lag_frames == 0 {
+        return 0.0;
+    }
+    let frames = public.reader.read(status.low_frame, 1);
+    let frames = frames.unwrap_or_default();
+    let appended = frames.first().map(|frame| frame.header().time);
+    appended.map_or(0.0, |appended| now().since(appended).as_secs_f64())
 }
 
 /// Counters of a listener: name, help, value.

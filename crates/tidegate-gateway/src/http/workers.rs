@@ -56,7 +56,7 @@ impl Workers {
         }
     }
 
-    pub(super) fn handles(&self) -> Vec<Handle> {
+    pub(crate) fn handles(&self) -> Vec<Handle> {
         self.handles.clone()
     }
 }

@@ -7,12 +7,15 @@ use crate::pages::page;
 use crate::site::Site;
 
 const CONFIG: &str = r#"
-systems: { partner: {} }
+systems: { partner: { url: "https://partner.example" } }
 flows:
   orders:
     system: partner
     receive: { path: /in/orders, verify: none }
     event: { id: content, type: '"t"' }
+  calls:
+    system: partner
+    deliver: { on: [nothing] }
   feed:
     system: partner
     serve: { path: /out/feed, on: ["*"], consumers: { shop: { token: "${env:SHOP}" } } }

@@ -1,0 +1,146 @@
+//! Faults of flows that receive, tried again from the kept original.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tidegate_config::config::Identity;
+use tidegate_core::log::entry::{Closing, Fault, FaultClosed};
+use tidegate_core::receive::intake::{Answer, Content};
+use tidegate_hub::clock::now;
+use tidegate_types::event::Raw;
+use tidegate_wire::cloudevents::{self, Limits};
+use tidegate_wire::content::decode_body;
+
+use super::{Accepted, Subject, content_encoding, content_id, data_type, text_header};
+use crate::gateway::{CommandError, ResubmitRequest, Resubmitted, close};
+use crate::mapper::MapFailure;
+use crate::public::Public;
+
+/// Maps the original of a fault by the configuration in force, keeps what comes of it, and closes the
+/// fault. The same twice changes nothing.
+pub(crate) async fn again(
+    public: &Public,
+    request: ResubmitRequest,
+) -> Result<Resubmitted, CommandError> {
+    let ResubmitRequest { fault, by, .. } = request;
+    let generation = public.generation.load_full();
+    let mut flows = generation.flows.iter();
+    let flow = flows.find(|flow| flow.flow.name == fault.flow);
+    let flow = flow.ok_or(CommandError::NoFlow)?;
+    let headers = headers(&fault.raw);
+    let body = decode_body(
+        Some(&content_encoding(&headers)),
+        &fault.raw.body,
+        flow.flow.body_max,
+    );
+    let body = body.map_err(|error| CommandError::FailsAgain(error.to_string()))?;
+    let known = Some(fault.external_id.clone()).filter(|id| !id.is_empty());
+    let accepted = Accepted {
+        public,
+        flow,
+        now: now(),
+        external_id: known,
+        headers,
+    };
+    let contents = if flow.is_cloudevents() {
+        accepted.cloud_events_again(&body, &fault.raw)?
+    } else {
+        accepted.webhook_again(&body, &fault).await?
+    };
+    let left_out = contents.is_empty();
+    for content in contents {
+        match public.hub.offer(content).await {
+            Answer::Kept { .. } | Answer::Repeat { .. } | Answer::Noted | Answer::Page(_) => {}
+            Answer::SetAside { .. } => {
+                let why = "its identity was used before for other content";
+                return Err(CommandError::FailsAgain(why.to_owned()));
+            }
+            Answer::Refused(refusal) => return Err(CommandError::NotKept(refusal)),
+        }
+    }
+    let how = if left_out {
+        Closing::Discarded {
+            reason: "the flow leaves it out now".to_owned(),
+        }
+    } else {
+        Closing::Resubmitted { superseded: false }
+    };
+    let closed = FaultClosed {
+        id: fault.id,
+        set_aside: fault.time,
+        flow: fault.flow,
+        how,
+        by,
+        time: now(),
+    };
+    close(&public.hub, closed).await?;
+    Ok(if left_out {
+        Resubmitted::LeftOut
+    } else {
+        Resubmitted::Kept
+    })
+}
+
+/// The kept headers; what cannot be one any more is left out.
+fn headers(raw: &Raw) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &raw.headers {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(name.as_str()),
+            HeaderValue::try_from(value.as_str()),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+impl Accepted<'_> {
+    /// What the mapping makes of it now; nothing if the flow leaves it out.
+    async fn webhook_again(
+        &self,
+        body: &Bytes,
+        fault: &Fault,
+    ) -> Result<Vec<Content>, CommandError> {
+        let mapper = self.flow.mapper.as_ref().ok_or(CommandError::NoFlow)?;
+        let content_type = text_header(&self.headers, &http::header::CONTENT_TYPE);
+        let subject = Subject {
+            raw: &fault.raw,
+            content_type,
+            body,
+        };
+        let mapped = match mapper.map(subject).await {
+            Ok(None) => return Ok(Vec::new()),
+            Ok(Some(mapped)) => mapped,
+            Err(MapFailure::Failed(error)) => {
+                return Err(CommandError::FailsAgain(error.to_string()));
+            }
+            Err(MapFailure::Quarantined) => {
+                let why =
+                    "the flow's mapping is switched off until the configuration is loaded again";
+                return Err(CommandError::FailsAgain(why.to_owned()));
+            }
+        };
+        let identity = match self.flow.flow.identity {
+            Identity::Expression => mapped.external_id.clone(),
+            Identity::Scheme => self.external_id.clone(),
+            Identity::Content => Some(content_id(body)),
+            // Of all that have none, each fault is one: tried twice, it is the same event.
+            Identity::None | Identity::CloudEvent => Some(format!("fault:{}", fault.id)),
+        };
+        let id = identity.filter(|id| !id.is_empty()).ok_or_else(|| {
+            let why = "the request has no identity where the flow looks for it";
+            CommandError::FailsAgain(why.to_owned())
+        })?;
+        let content_type = data_type(self.flow, &self.headers);
+        let content = self
+            .door()
+            .mapped(id, mapped, content_type, fault.raw.clone());
+        Ok(vec![content])
+    }
+
+    fn cloud_events_again(&self, body: &Bytes, raw: &Raw) -> Result<Vec<Content>, CommandError> {
+        let events = cloudevents::decode(&self.headers, body, Limits::default());
+        let events = events.map_err(|error| CommandError::FailsAgain(error.to_string()))?;
+        Ok(self.originals(events, raw.clone()))
+    }
+}

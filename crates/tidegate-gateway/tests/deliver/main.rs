@@ -1,0 +1,13 @@
+//! Delivering to endpoints on real sockets: requests, order, retries, breaker, faults, restarts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests end a test by panicking"
+)]
+
+mod faults;
+mod operate;
+mod requests;
+mod retries;
+mod sink;
+mod site;
