@@ -3,6 +3,7 @@
 mod events;
 mod faults;
 mod filter;
+mod flows;
 mod health;
 mod params;
 mod reload;
@@ -35,6 +36,10 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Admin>>)> {
         ("/api/v1/events/{id}", get(events::one)),
         ("/api/v1/faults", get(faults::list)),
         ("/api/v1/faults/{id}", get(faults::one)),
+        ("/api/v1/faults/{id}/resubmit", post(faults::cure::resubmit)),
+        ("/api/v1/faults/{id}/discard", post(faults::cure::discard)),
+        ("/api/v1/flows/{name}/pause", post(flows::pause)),
+        ("/api/v1/flows/{name}/resume", post(flows::resume)),
         ("/api/v1/timeline", get(timeline::timeline)),
         ("/api/v1/reload", post(reload::reload)),
     ]
@@ -60,6 +65,10 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Admin>>)> {
         events::one,
         faults::list,
         faults::one,
+        faults::cure::resubmit,
+        faults::cure::discard,
+        flows::pause,
+        flows::resume,
         timeline::timeline,
         reload::reload,
     ),

@@ -10,7 +10,7 @@
 //! Bounds: pages by entries, bytes and bytes looked through ([`limits`]); disk questions at a time;
 //! long polls and streams at a time; the listener bounds connections and heads.
 //!
-//! Boundary: nothing here changes events. Secrets are never shown; originals are kept without
+//! Boundary: nothing here changes events; what cures faults and pauses flows is the process's. Secrets are never shown; originals are kept without
 //! credentials by the gateway already.
 
 mod admin;
@@ -25,6 +25,9 @@ pub mod view;
 
 pub use admin::{Admin, AdminSettings};
 pub use api::openapi_json;
-pub use node::{ConsumerStatus, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded};
+pub use node::{
+    CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus, Node, OpenFault,
+    Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+};
 pub use problem::{CODES, Code, CodeRow, Problem};
 pub use serve::AdminHandler;

@@ -1,9 +1,13 @@
 //! What the admin API asks of the process around it.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tidegate_config::Config;
+use tidegate_core::log::entry::Fault;
+use tidegate_types::position::Place;
 use utoipa::ToSchema;
 
 use crate::view::{ChangeView, ProblemView};
@@ -25,6 +29,18 @@ pub trait Node: Send + Sync + 'static {
     /// The feeds, and what they have given since the start.
     fn feeds(&self) -> Vec<FeedStatus>;
 
+    /// The flows that deliver, and how they do.
+    fn deliveries(&self) -> Vec<DeliverStatus>;
+
+    /// Pauses a flow that delivers, or lets it go on; durable when it is done.
+    fn pause(&self, flow: String, paused: bool) -> Doing<'_, ()>;
+
+    /// Tries again what was set aside.
+    fn resubmit(&self, fault: OpenFault, how: ResubmitOptions) -> Doing<'_, Resubmitted>;
+
+    /// Gives up what was set aside, for this reason.
+    fn discard(&self, fault: OpenFault, reason: String, by: String) -> Doing<'_, ()>;
+
     /// All metrics, as OpenMetrics text.
     fn metrics_text(&self) -> String;
 
@@ -33,6 +49,88 @@ pub trait Node: Send + Sync + 'static {
     /// # Errors
     /// It cannot be read, is invalid, or cannot be applied; then nothing has changed.
     fn reload(&self) -> Result<Reloaded, ReloadRefusal>;
+}
+
+/// A command under way.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, CommandRefusal>> + Send + 'a>>;
+
+/// A fault that is open.
+#[derive(Clone, Debug)]
+pub struct OpenFault {
+    /// The fault, as the log has it.
+    pub fault: Fault,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// How a fault is tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResubmitOptions {
+    /// Although later events of its key may have been delivered.
+    pub superseded: bool,
+    /// Under a new idempotency key.
+    pub new_key: bool,
+    /// Who asks.
+    pub by: String,
+}
+
+/// What became of a fault that was resubmitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Resubmitted {
+    /// `sending`: its event is on its way, and the fault is closed once it has arrived; `kept`: it was
+    /// taken in, and the fault is closed; `left-out`: the flow leaves it out now, and the fault is closed.
+    pub outcome: String,
+}
+
+/// A command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandRefusal {
+    /// There is no such flow.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
+    /// Not now.
+    #[error("{0}")]
+    Busy(String),
+}
+
+/// A flow that delivers, and what it has counted since the start of the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeliverStatus {
+    /// Its name.
+    pub flow: String,
+    /// The external system.
+    pub system: String,
+    /// The base address it calls.
+    pub url: String,
+    /// `starting`, `running`, `paused`, `gone` (the endpoint said so) or `waiting` (the endpoint asked
+    /// for a pause).
+    pub state: String,
+    /// `closed`, `open` or `probing`.
+    pub breaker: String,
+    /// Until when it is open at least, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_until: Option<String>,
+    /// Events delivered.
+    pub delivered: u64,
+    /// Events set aside as faults.
+    pub set_aside: u64,
+    /// Requests under way.
+    pub under_way: u64,
+    /// Events that wait for another attempt.
+    pub retrying: u64,
+    /// Keys that are held back.
+    pub keys_held: u64,
+    /// Frames between the first event that is not settled and the end of the log; 0 if all are.
+    pub behind_frames: u64,
+    /// The last failed attempt, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+    /// When that was, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure_time: Option<String>,
 }
 
 /// Whether a node is ready.

@@ -8,6 +8,7 @@ use tidegate_hub::query::QueryError;
 use tidegate_hub::views::ViewsError;
 use utoipa::ToSchema;
 
+use crate::node::CommandRefusal;
 use crate::view::ProblemView;
 
 /// What went wrong with a request.
@@ -100,6 +101,19 @@ codes! {
         cure "correct the file as `tidegate check` says; nothing has changed";
     Unreadable "TG-0610" 500 "The log or its views cannot be read"
         cure "look at the log lines of the node and at `tidegate status`";
+    Conflict "TG-0611" 409 "The command cannot be carried out as things stand"
+        cure "do what the detail says; the fault or flow is as it was";
+}
+
+impl From<CommandRefusal> for Refusal {
+    fn from(refusal: CommandRefusal) -> Self {
+        let code = match refusal {
+            CommandRefusal::NotFound(_) => Code::NotFound,
+            CommandRefusal::Conflict(_) => Code::Conflict,
+            CommandRefusal::Busy(_) => Code::Busy,
+        };
+        Self::new(code, refusal.to_string())
+    }
 }
 
 /// Why a request is not answered: what a handler returns, and [`Problem`] shows.

@@ -89,9 +89,12 @@ pub(crate) enum Command {
     /// Look at events.
     #[command(subcommand)]
     Events(EventsCommand),
-    /// Look at what could not be processed.
+    /// Look at what could not be processed, and cure it.
     #[command(subcommand)]
     Faults(FaultsCommand),
+    /// Look at flows; pause and resume those that deliver.
+    #[command(subcommand)]
+    Flows(FlowsCommand),
     /// What happened to the node: starts, stops, reloads, recoveries.
     Timeline(TimelineArgs),
     /// Sign test webhooks as the sender of a flow does, and post them.
@@ -167,7 +170,7 @@ pub(crate) enum EventsCommand {
     },
 }
 
-/// Look at what could not be processed.
+/// Look at what could not be processed, and cure it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FaultsCommand {
     /// The open faults, newest first.
@@ -175,7 +178,8 @@ pub(crate) enum FaultsCommand {
         /// The flow.
         #[arg(long, value_name = "NAME")]
         flow: Option<String>,
-        /// What went wrong: mapping, identity, id-reused, overrun, quarantined or format.
+        /// What went wrong: mapping, identity, id-reused, overrun, quarantined, format, exhausted,
+        /// rejected or gone.
         #[arg(long)]
         cause: Option<String>,
         /// Faults at most.
@@ -186,6 +190,65 @@ pub(crate) enum FaultsCommand {
     Show {
         /// Its identity.
         id: String,
+    },
+    /// Try again: send the event, or map the request by the mapping in force.
+    Resubmit {
+        #[command(flatten)]
+        which: WhichFaults,
+        /// Although later events of its key may have been delivered.
+        #[arg(long)]
+        superseded: bool,
+        /// Under a new idempotency key, since the endpoint remembers its answer to the old one.
+        #[arg(long)]
+        new_key: bool,
+    },
+    /// Give up, for a reason; what waits for it goes on.
+    Discard {
+        #[command(flatten)]
+        which: WhichFaults,
+        /// Why; stands in the log.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// Which faults: some by their identities, or all that fit.
+#[derive(Debug, Args)]
+pub(crate) struct WhichFaults {
+    /// Their identities.
+    #[arg(value_name = "ID", required_unless_present_any = ["flow", "cause"], conflicts_with_all = ["flow", "cause"])]
+    pub(crate) ids: Vec<String>,
+    /// All open faults of this flow.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// All open faults with this cause.
+    #[arg(long)]
+    pub(crate) cause: Option<String>,
+    /// Show which they are, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// At most this many per second.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rate: u32,
+    /// At most this many, the newest.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) limit: usize,
+}
+
+/// Look at flows; pause and resume those that deliver.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowsCommand {
+    /// All flows and how they do.
+    List,
+    /// Send nothing more of a flow, over restarts too.
+    Pause {
+        /// Its name.
+        flow: String,
+    },
+    /// Let it go on.
+    Resume {
+        /// Its name.
+        flow: String,
     },
 }
 

@@ -95,6 +95,18 @@ impl Node {
         self.ask(Method::POST, path).await
     }
 
+    /// Tells the node to do something; an answer without content is what is expected.
+    pub(crate) async fn tell(&self, path: &str) -> Outcome {
+        let answer = self.answer(Method::POST, path).await?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        match serde_json::from_slice::<Problem>(&answer.body) {
+            Ok(problem) => Err(Failure::of_problem(problem)),
+            Err(error) => Err(self.strange(answer.status, error)),
+        }
+    }
+
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Outcome<T> {
         let answer = self.answer(method, path).await?;
         if answer.status.is_success() {

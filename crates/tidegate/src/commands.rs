@@ -3,6 +3,7 @@
 mod check;
 mod events;
 mod faults;
+mod flows;
 mod generate;
 mod init;
 mod reload;
@@ -34,6 +35,7 @@ pub(crate) fn execute(cli: Cli, out: &Out) -> Outcome<Exit> {
         Command::Status => wait(status::status(&node()?, out))?,
         Command::Events(command) => wait(events::events(&node()?, command, out))?,
         Command::Faults(command) => wait(faults::faults(&node()?, command, out))?,
+        Command::Flows(command) => wait(flows::flows(&node()?, command, out))?,
         Command::Timeline(args) => wait(timeline::timeline(&node()?, &args, out))?,
         Command::Send(args) => return wait(send::send(&source(), &global, &args, out)),
         Command::Completions { shell } => generate::completions(shell, out)?,

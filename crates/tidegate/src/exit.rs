@@ -110,6 +110,11 @@ impl Failure {
         }
     }
 
+    /// Whether a node refused with this code.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }
@@ -133,6 +138,11 @@ impl Failure {
         }
         lines.extend(self.cure.iter().map(|cure| ("cure", cure.clone())));
         lines
+    }
+
+    /// What went wrong, in one line.
+    pub(crate) fn summary(&self) -> String {
+        self.error.to_string()
     }
 
     /// The same for programs.

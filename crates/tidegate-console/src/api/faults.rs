@@ -4,6 +4,8 @@
     reason = "utoipa writes out paths in what it generates"
 )]
 
+pub(super) mod cure;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -26,9 +28,10 @@ use crate::view::{FaultList, FaultSummaryView, FaultView};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FaultParams {
-    /// The flow that took it in.
+    /// The flow that set it aside.
     flow: Option<String>,
-    /// What went wrong: `mapping`, `identity`, `id-reused`, `overrun`, `quarantined` or `format`.
+    /// What went wrong: `mapping`, `identity`, `id-reused`, `overrun`, `quarantined`, `format`,
+    /// `exhausted`, `rejected` or `gone`.
     cause: Option<String>,
     /// Go on behind this fault; `next` of the page before.
     after: Option<String>,

@@ -46,6 +46,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<Statu
         },
         faults_open,
         flows: admin.node().flows(),
+        deliveries: admin.node().deliveries(),
         feeds: admin.node().feeds(),
         subscriptions,
     }))
@@ -71,6 +72,8 @@ fn log(hub: &Hub, bytes_max: u64) -> LogView {
 
 fn subscriptions(hub: &Hub, head: FrameNumber) -> Result<Vec<SubscriptionView>, Refusal> {
     let cursors = hub.views().cursors()?.into_iter();
+    // Flows keep cursors of their own, which say nothing here.
+    let cursors = cursors.filter(|(name, _)| !name.starts_with("flows:"));
     let views = cursors.map(|(name, place)| SubscriptionView {
         name,
         behind_frames: head.0.saturating_sub(place.frame.0),

@@ -24,11 +24,12 @@ pub struct FaultList {
 pub struct FaultSummaryView {
     /// Identity of the fault.
     pub id: String,
-    /// The flow that took it in.
+    /// The flow that set it aside.
     pub flow: String,
-    /// What went wrong: `mapping`, `identity`, `id-reused`, `overrun`, `quarantined` or `format`.
+    /// What went wrong: `mapping`, `identity`, `id-reused`, `overrun`, `quarantined`, `format`,
+    /// `exhausted`, `rejected` or `gone`.
     pub cause: String,
-    /// Whose it is to repair: `us`, `them`, `path` or `operator`.
+    /// Whose it is to repair: `us`, `them`, `path`, `proxy` or `operator`.
     pub blame: String,
     /// What went wrong, for people.
     pub message: String,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::node::{FeedStatus, FlowStatus, Readiness};
+use crate::node::{DeliverStatus, FeedStatus, FlowStatus, Readiness};
 
 /// How a node is doing.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -20,6 +20,9 @@ pub struct Status {
     pub faults_open: u64,
     /// Its flows that receive.
     pub flows: Vec<FlowStatus>,
+    /// Its flows that deliver.
+    #[serde(default)]
+    pub deliveries: Vec<DeliverStatus>,
     /// Its flows that serve.
     #[serde(default)]
     pub feeds: Vec<FeedStatus>,

@@ -1,6 +1,7 @@
 //! Pages: complete, without repeats, in order, in either direction and at any size.
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
 use serde_json::Value;
 use tidegate_core::log::entry::FaultCause;
 
@@ -156,4 +157,41 @@ async fn the_timeline_has_system_events_alone() {
         ["stopped", "started"]
     );
     assert_eq!(entries[1]["tags"]["version"], "1");
+}
+
+#[tokio::test]
+async fn faults_are_cured_by_the_process_and_only_open_ones() {
+    let world = World::open();
+    let id = world.set_aside("one", FaultCause::Mapping).await;
+    let post = async |path: String| {
+        let request = Request::post(path).body(Body::empty()).unwrap();
+        world.send(request).await.status()
+    };
+    let resubmit = format!("/api/v1/faults/{id}/resubmit");
+    assert_eq!(post(resubmit.clone()).await, StatusCode::CONFLICT);
+    assert_eq!(
+        post(format!("{resubmit}?superseded=true&by=me")).await,
+        StatusCode::OK
+    );
+    assert_eq!(
+        post(format!("{resubmit}?superseded=perhaps")).await,
+        StatusCode::BAD_REQUEST
+    );
+    let discard = format!("/api/v1/faults/{id}/discard");
+    assert_eq!(post(discard.clone()).await, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        post(format!("{discard}?reason=%20")).await,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        post(format!("{discard}?reason=test")).await,
+        StatusCode::NO_CONTENT
+    );
+    let event = world.keep("event", "kind", "key").await;
+    let none = format!("/api/v1/faults/{event}/resubmit");
+    assert_eq!(post(none).await, StatusCode::NOT_FOUND);
+    assert_eq!(
+        post("/api/v1/flows/none/pause".to_owned()).await,
+        StatusCode::NOT_FOUND
+    );
 }

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use tidegate_config::{Config, SecretSource};
 use tidegate_console::view::ProblemView;
 use tidegate_console::{
-    Admin, AdminSettings, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded,
+    Admin, AdminSettings, CommandRefusal, DeliverStatus, Doing, FeedStatus, FlowStatus, Node,
+    OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
 };
 use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::log::entry::{Blame, EventEntry, Fault, FaultCause, encode_event};
@@ -55,6 +56,30 @@ impl Node for Idle {
 
     fn feeds(&self) -> Vec<FeedStatus> {
         Vec::new()
+    }
+
+    fn deliveries(&self) -> Vec<DeliverStatus> {
+        Vec::new()
+    }
+
+    fn pause(&self, flow: String, _paused: bool) -> Doing<'_, ()> {
+        Box::pin(async move { Err(CommandRefusal::NotFound(format!("no flow {flow} delivers"))) })
+    }
+
+    fn resubmit(&self, fault: OpenFault, how: ResubmitOptions) -> Doing<'_, Resubmitted> {
+        Box::pin(async move {
+            if !how.superseded {
+                let why = format!("{} was overtaken", fault.fault.id);
+                return Err(CommandRefusal::Conflict(why));
+            }
+            Ok(Resubmitted {
+                outcome: "sending".to_owned(),
+            })
+        })
+    }
+
+    fn discard(&self, _fault: OpenFault, _reason: String, _by: String) -> Doing<'_, ()> {
+        Box::pin(async { Ok(()) })
     }
 
     fn metrics_text(&self) -> String {

@@ -1,5 +1,7 @@
 //! `faults`: what could not be processed.
 
+mod cure;
+
 use tidegate_console::limits::PAGE_MAX;
 use tidegate_console::view::{FaultList, FaultSummaryView, FaultView};
 use tidegate_hub::clock::now;
@@ -16,6 +18,12 @@ pub(crate) async fn faults(node: &Node, command: FaultsCommand, out: &Out) -> Ou
     match command {
         FaultsCommand::List { flow, cause, limit } => list(node, flow, cause, limit, out).await,
         FaultsCommand::Show { id } => show(node, &id, out).await,
+        FaultsCommand::Resubmit {
+            which,
+            superseded,
+            new_key,
+        } => cure::resubmit(node, &which, (superseded, new_key), out).await,
+        FaultsCommand::Discard { which, reason } => cure::discard(node, &which, &reason, out).await,
     }
 }
 
@@ -26,6 +34,24 @@ async fn list(
     limit: usize,
     out: &Out,
 ) -> Outcome {
+    let (faults, open) = found(node, flow, cause, limit).await?;
+    if out.is_json() {
+        return out.document(&faults);
+    }
+    print_list(&faults, out)?;
+    if open > faults.len() as u64 {
+        out.remark(&format!("{} of {open} open faults", faults.len()));
+    }
+    Ok(())
+}
+
+/// The open faults that are wanted, and how many there are in all.
+async fn found(
+    node: &Node,
+    flow: Option<String>,
+    cause: Option<String>,
+    limit: usize,
+) -> Outcome<(Vec<FaultSummaryView>, u64)> {
     let mut faults: Vec<FaultSummaryView> = Vec::new();
     let (mut after, mut open) = (None, 0);
     for _ in 0..PAGES_MAX {
@@ -44,12 +70,13 @@ async fn list(
             break;
         }
     }
-    if out.is_json() {
-        return out.document(&faults);
-    }
+    Ok((faults, open))
+}
+
+fn print_list(faults: &[FaultSummaryView], out: &Out) -> Outcome {
     let today = now().to_string();
     let mut table = Table::new(&["TIME", "FLOW", "CAUSE", "BLAME", "ID", "MESSAGE"]);
-    for fault in &faults {
+    for fault in faults {
         let FaultSummaryView {
             flow,
             cause,
@@ -60,11 +87,7 @@ async fn list(
         } = fault.clone();
         table.row([short(&fault.time, &today), flow, cause, blame, id, message]);
     }
-    table.print(out, "no open faults")?;
-    if open > faults.len() as u64 {
-        out.remark(&format!("{} of {open} open faults", faults.len()));
-    }
-    Ok(())
+    table.print(out, "no open faults")
 }
 
 async fn show(node: &Node, id: &str, out: &Out) -> Outcome {

@@ -2,7 +2,7 @@
 
 use tidegate_config::units::show_bytes;
 use tidegate_console::view::Status;
-use tidegate_console::{FeedStatus, FlowStatus};
+use tidegate_console::{DeliverStatus, FeedStatus, FlowStatus};
 use tidegate_hub::clock::now;
 
 use crate::client::Node;
@@ -18,6 +18,7 @@ pub(crate) async fn status(node: &Node, out: &Out) -> Outcome {
     }
     head(&status, out)?;
     flows(&status.flows, out)?;
+    deliveries(&status.deliveries, out)?;
     feeds(&status.feeds, out)?;
     if status.subscriptions.is_empty() {
         return Ok(());
@@ -145,6 +146,40 @@ fn flows(flows: &[FlowStatus], out: &Out) -> Outcome {
         ]);
     }
     table.print(out, "no flows")
+}
+
+fn deliveries(flows: &[DeliverStatus], out: &Out) -> Outcome {
+    if flows.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut table = Table::new(&[
+        "DELIVERS",
+        "TO",
+        "STATE",
+        "BREAKER",
+        "DELIVERED",
+        "SET ASIDE",
+        "UNDER WAY",
+        "RETRYING",
+        "FRAMES BEHIND",
+        "LAST FAILURE",
+    ]);
+    for flow in flows {
+        table.row([
+            flow.flow.clone(),
+            flow.url.clone(),
+            flow.state.clone(),
+            flow.breaker.clone(),
+            flow.delivered.to_string(),
+            flow.set_aside.to_string(),
+            flow.under_way.to_string(),
+            flow.retrying.to_string(),
+            flow.behind_frames.to_string(),
+            flow.last_failure.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print(out, "")
 }
 
 fn feeds(feeds: &[FeedStatus], out: &Out) -> Outcome {

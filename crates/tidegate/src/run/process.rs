@@ -6,9 +6,11 @@ use tidegate_config::config::{Change, ChangeKind};
 use tidegate_config::{Config, Loaded, Report};
 use tidegate_console::view::{ChangeView, ProblemView};
 use tidegate_console::{
-    ConsumerStatus, FeedStatus, FlowStatus, Node, Readiness, ReloadRefusal, Reloaded,
+    CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus, Node, OpenFault,
+    Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
 };
-use tidegate_gateway::gateway::{self, Gateway};
+use tidegate_core::deliver::{Discard, FaultRefusal};
+use tidegate_gateway::gateway::{self, CommandError, Gateway};
 
 use crate::source::Source;
 
@@ -109,6 +111,54 @@ impl Node for Process {
             .collect()
     }
 
+    fn deliveries(&self) -> Vec<DeliverStatus> {
+        let flows = self.gateway.deliveries().into_iter();
+        flows.map(deliver_status).collect()
+    }
+
+    fn pause(&self, flow: String, paused: bool) -> Doing<'_, ()> {
+        Box::pin(async move {
+            let done = self.gateway.pause(&flow, paused).await;
+            done.map_err(|error| refused(&flow, &error))
+        })
+    }
+
+    fn resubmit(&self, open: OpenFault, how: ResubmitOptions) -> Doing<'_, Resubmitted> {
+        Box::pin(async move {
+            let flow = open.fault.flow.clone();
+            let request = gateway::ResubmitRequest {
+                fault: open.fault,
+                place: open.place,
+                superseded: how.superseded,
+                renew_key: how.new_key,
+                by: how.by,
+            };
+            let done = self.gateway.resubmit(request).await;
+            let outcome = match done.map_err(|error| refused(&flow, &error))? {
+                gateway::Resubmitted::Sending => "sending",
+                gateway::Resubmitted::Kept => "kept",
+                gateway::Resubmitted::LeftOut => "left-out",
+            };
+            Ok(Resubmitted {
+                outcome: outcome.to_owned(),
+            })
+        })
+    }
+
+    fn discard(&self, open: OpenFault, reason: String, by: String) -> Doing<'_, ()> {
+        Box::pin(async move {
+            let flow = open.fault.flow;
+            let discard = Discard {
+                fault: open.fault.id,
+                set_aside: open.fault.time,
+                reason,
+                by,
+            };
+            let done = self.gateway.discard(&flow, discard).await;
+            done.map_err(|error| refused(&flow, &error))
+        })
+    }
+
     fn metrics_text(&self) -> String {
         self.gateway.metrics_text()
     }
@@ -144,6 +194,44 @@ impl Node for Process {
             }
         }
         done
+    }
+}
+
+fn deliver_status(it: gateway::DeliverStatus) -> DeliverStatus {
+    let open_until = match it.breaker {
+        gateway::Breaker::Open(until) => Some(until.to_string()),
+        gateway::Breaker::Closed | gateway::Breaker::Probing => None,
+    };
+    let (time, failure) = it.last_failure.unzip();
+    DeliverStatus {
+        flow: it.flow,
+        system: it.system,
+        url: it.url,
+        state: it.state.to_owned(),
+        breaker: it.breaker.name().to_owned(),
+        open_until,
+        delivered: it.delivered,
+        set_aside: it.set_aside,
+        under_way: it.under_way as u64,
+        retrying: it.retrying as u64,
+        keys_held: it.keys_held as u64,
+        behind_frames: it.lag_frames,
+        last_failure: failure,
+        last_failure_time: time.map(|time| time.to_string()),
+    }
+}
+
+fn refused(flow: &str, error: &CommandError) -> CommandRefusal {
+    let text = match error {
+        CommandError::UnknownFlow => format!("no flow {flow:?} delivers"),
+        other => other.to_string(),
+    };
+    match error {
+        CommandError::UnknownFlow => CommandRefusal::NotFound(text),
+        CommandError::Busy
+        | CommandError::Ending
+        | CommandError::Fault(FaultRefusal::Busy { .. }) => CommandRefusal::Busy(text),
+        _ => CommandRefusal::Conflict(text),
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod codes;
+mod deliver;
 mod look;
 mod node;
 mod reload;
