@@ -110,15 +110,16 @@ impl Driver {
         };
         let mut stop = self.stop.clone();
         loop {
-            self.carry_out(&mut machine);
             // Whoever is gone cannot say that it is to stop.
             let stopping = *stop.borrow() || stop.has_changed().is_err();
             if stopping {
                 machine.pause(now());
-                let status = machine.status();
-                if status.under_way == 0 && status.settling == 0 && !self.doing.appends() {
-                    break;
-                }
+            }
+            self.carry_out(&mut machine);
+            let status = machine.status();
+            let is_done = status.under_way == 0 && status.settling == 0 && !self.doing.appends();
+            if stopping && is_done {
+                break;
             }
             self.tell_low(&machine).await;
             let wait = machine

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidegate_core::books::{Hour, HourTally, Tally};
 use tidegate_core::deliver::{Arrival, Page, ReadRequest};
 use tidegate_core::log::engine::ReadError;
 use tidegate_core::log::entry::{Entry, EventEntry};
@@ -11,6 +12,7 @@ use tidegate_hub::query::{PageLimits, QueryError};
 use tidegate_types::event::Event;
 use tidegate_types::name::kind_matches;
 use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::time::UnixMillis;
 use tidegate_wire::cloudevents::{CloudEvent, encode_structured};
 use tokio::sync::Semaphore;
 
@@ -62,10 +64,10 @@ fn read(
         scan_bytes: SCAN_BYTES,
     };
     // Events passed over since the last one that is wanted, for each one that is.
-    let mut passed: Vec<u64> = Vec::new();
-    let mut passing = 0_u64;
+    let mut passed: Vec<Vec<HourTally>> = Vec::new();
+    let mut passing: Vec<HourTally> = Vec::new();
     let mut judged: Vec<Option<Arc<str>>> = Vec::new();
-    let wanted = |entry: &Entry| {
+    let wanted = |appended: UnixMillis, entry: &Entry| {
         let Entry::Event(entry) = entry else {
             return false;
         };
@@ -76,15 +78,22 @@ fn read(
                 true
             }
             None => {
-                passing = passing.saturating_add(1);
+                let tally = Tally::of(&entry.event.id);
+                HourTally::note(&mut passing, Hour::of(appended), tally);
                 false
             }
         }
     };
     let after = before(request.from);
-    let found = match hub.scan(Some(after), limits, wanted) {
+    let found = match hub.scan_timed(Some(after), limits, wanted) {
         // Trimmed, which only happens to a flow that did not hold the log: it goes on with what there is.
         Err(QueryError::Log(ReadError::Trimmed { first })) => {
+            let name = &flow.config.name;
+            let text = format!(
+                "flow {name} goes on at frame {first}: what stood before was removed while the flow was not in the configuration"
+            );
+            tracing::warn!(flow = name, "{text}");
+            hub.record("flow-passed", &text, &[("flow", name.clone())]);
             let end = Place {
                 frame: first,
                 index: 0,
@@ -93,7 +102,7 @@ fn read(
             return Ok(Page {
                 arrivals: Vec::new(),
                 end: end.max(request.from),
-                filtered_after: 0,
+                filtered_after: Vec::new(),
                 at_end: false,
             });
         }
@@ -125,7 +134,7 @@ fn arrival(
     place: Place,
     entry: EventEntry,
     unjudged: Option<Arc<str>>,
-    filtered_before: u64,
+    filtered_before: Vec<HourTally>,
 ) -> Arrival<Body> {
     let (bytes, event) = kept(entry);
     Arrival {

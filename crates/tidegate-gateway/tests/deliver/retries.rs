@@ -36,7 +36,10 @@ async fn whatever_an_endpoint_does_every_event_arrives_in_order() {
         }
     }
     for (key, ids) in seen {
-        let numbers: Vec<usize> = ids.iter().map(|id| id[2..].parse().unwrap()).collect();
+        let numbers: Vec<usize> = ids
+            .iter()
+            .map(|id| id.rsplit('-').next().unwrap().parse().unwrap())
+            .collect();
         assert!(numbers.is_sorted(), "{key}: {numbers:?}");
     }
     // A repeat has the key of its first attempt.
