@@ -115,11 +115,16 @@ flows:
     let shown = node.command(&["faults", "resubmit", "--flow", "back", "--dry-run"]);
     assert_eq!(text(&shown.stdout).matches("rejected").count(), 2);
     endpoint.status.store(200, Ordering::Relaxed);
-    let first = faults[1]["id"].as_str().unwrap();
+    let of = |external_id: &str| {
+        let mut faults = faults.as_array().unwrap().iter();
+        let fault = faults.find(|it| it["external_id"] == external_id).unwrap();
+        fault["id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (of("2"), of("3"));
+    let (first, second) = (first.as_str(), second.as_str());
     let told = node.command(&["faults", "resubmit", first]);
     assert_eq!(text(&told.stdout), format!("{first} is being sent\n"));
     assert_eq!(endpoint.next(), r#"{"id":"2"}"#);
-    let second = faults[0]["id"].as_str().unwrap();
     let told = node.command(&["faults", "discard", second, "--reason", "a test"]);
     assert_eq!(text(&told.stdout), format!("{second} is discarded\n"));
     while node.json(&["faults", "list"])[0] != serde_json::json!([]) {}
