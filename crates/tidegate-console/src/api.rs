@@ -1,5 +1,6 @@
 //! The handlers, their paths and their description.
 
+mod books;
 mod events;
 mod faults;
 mod filter;
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Admin>>)> {
         ("/api/v1/faults/{id}/discard", post(faults::cure::discard)),
         ("/api/v1/flows/{name}/pause", post(flows::pause)),
         ("/api/v1/flows/{name}/resume", post(flows::resume)),
+        ("/api/v1/books", get(books::books)),
         ("/api/v1/timeline", get(timeline::timeline)),
         ("/api/v1/reload", post(reload::reload)),
     ]
@@ -69,6 +71,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Admin>>)> {
         faults::cure::discard,
         flows::pause,
         flows::resume,
+        books::books,
         timeline::timeline,
         reload::reload,
     ),

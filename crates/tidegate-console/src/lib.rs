@@ -26,8 +26,8 @@ pub mod view;
 pub use admin::{Admin, AdminSettings};
 pub use api::openapi_json;
 pub use node::{
-    CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus, Node, OpenFault,
-    Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    BooksRefusal, CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus,
+    Node, OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
 };
 pub use problem::{CODES, Code, CodeRow, Problem};
 pub use serve::AdminHandler;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tidegate_config::Config;
 use tidegate_core::log::entry::Fault;
+use tidegate_hub::books::Closed;
 use tidegate_types::position::Place;
 use utoipa::ToSchema;
 
@@ -43,6 +44,12 @@ pub trait Node: Send + Sync + 'static {
 
     /// All metrics, as OpenMetrics text.
     fn metrics_text(&self) -> String;
+
+    /// Closes the books as they stand. Blocks.
+    ///
+    /// # Errors
+    /// After a start the log is read first; or it cannot be read.
+    fn books(&self) -> Result<Arc<Closed>, BooksRefusal>;
 
     /// Reads the configuration again and applies it. Blocks.
     ///
@@ -205,6 +212,17 @@ pub struct Reloaded {
     pub changes: Vec<ChangeView>,
     /// What is doubtful in the new one.
     pub warnings: Vec<ProblemView>,
+}
+
+/// Why the books are not shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BooksRefusal {
+    /// The log is still being read.
+    #[error("the log is still being read for the books")]
+    Reading,
+    /// The log cannot be read.
+    #[error("the log cannot be read: {0}")]
+    Unreadable(String),
 }
 
 /// Why a reload changed nothing.

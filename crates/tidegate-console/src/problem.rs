@@ -103,6 +103,8 @@ codes! {
         cure "look at the log lines of the node and at `tidegate status`";
     Conflict "TG-0611" 409 "The command cannot be carried out as things stand"
         cure "do what the detail says; the fault or flow is as it was";
+    BooksReading "TG-0612" 503 "The books are not there yet"
+        cure "ask again in a moment: after a start the log of the last two days is read for them";
 }
 
 impl From<CommandRefusal> for Refusal {

@@ -1,5 +1,6 @@
 //! The JSON of the API. The command line reads answers with the same types.
 
+mod books;
 mod event;
 mod fault;
 mod status;
@@ -7,6 +8,7 @@ mod status;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use books::{BookRow, BooksView, TallyView};
 pub use event::{EventView, RawView};
 pub use fault::{FaultList, FaultSummaryView, FaultView};
 pub use status::{LogView, NodeView, Status, SubscriptionView, ViewsView};

@@ -13,8 +13,9 @@ use tidegate_config::Config;
 use tidegate_config::config::Tls;
 use tidegate_core::deliver::Discard;
 use tidegate_core::log::engine::TrimPolicy;
-use tidegate_core::log::entry::{Closing, Entry, FaultClosed};
+use tidegate_core::log::entry::{Closing, Entry, EventEntry, FaultClosed};
 use tidegate_core::receive::intake::{Answer, Content, IntakeLimits};
+use tidegate_hub::books::Closed;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_hub::post::postman;
@@ -22,6 +23,8 @@ use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
 use tidegate_types::time::UnixMillis;
 use tokio::sync::{Semaphore, watch};
 
+use crate::books;
+pub use crate::books::BooksError;
 pub use crate::deliver::{
     Breaker, CommandError, DeliverStatus, EndpointProblem, ResubmitRequest, Resubmitted,
 };
@@ -168,6 +171,7 @@ impl Gateway {
             metrics,
             unverified: Sampler::default(),
             draining: watch::Sender::new(false),
+            books: books::Office::default(),
             in_flight: AtomicUsize::new(0),
             readers: AtomicUsize::new(0),
             feed_readers: AtomicUsize::new(0),
@@ -183,6 +187,7 @@ impl Gateway {
             folder: folder.to_owned(),
         };
         gateway.measure();
+        tokio::spawn(books::keep(Arc::downgrade(&gateway.public)));
         Ok(gateway)
     }
 
@@ -360,6 +365,16 @@ impl Gateway {
             }
             other => other,
         }
+    }
+
+    /// Closes the books as they stand. Blocks.
+    ///
+    /// # Errors
+    /// See [`BooksError`].
+    pub fn books(&self) -> Result<Arc<Closed>, BooksError> {
+        let generation = self.public.generation.load_full();
+        let wanted = |flow: &str, event: &EventEntry| generation.wants(flow, event);
+        self.public.books.close(&self.public.hub, wanted)
     }
 
     /// All metrics, as OpenMetrics text.

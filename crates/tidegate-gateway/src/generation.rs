@@ -10,6 +10,7 @@ use http::HeaderName;
 use subtle::ConstantTimeEq;
 use tidegate_config::Config;
 use tidegate_config::config::{Flow, Format, Identity, Service};
+use tidegate_core::log::entry::EventEntry;
 use tidegate_map::{CompileError, EventSpec, Filter};
 use tidegate_types::id::FlowNamespace;
 use tidegate_types::secret::Secret;
@@ -114,6 +115,13 @@ fn listed(problems: &[CompileError]) -> String {
 }
 
 impl Generation {
+    /// Whether a flow that delivers wants an event. Of one that is configured no longer nobody knows, and what it
+    /// holds it wanted.
+    pub(crate) fn wants(&self, flow: &str, event: &EventEntry) -> bool {
+        let flow = self.deliveries.iter().find(|it| it.config.name == flow);
+        flow.is_none_or(|flow| flow.wants(&event.event, &self.config.subsystem))
+    }
+
     /// Compiles a configuration; reads certificates, and reads, or makes, the key of cursors where a
     /// feed needs it. `folder` is the one that file names are relative to, `before` the generation in
     /// force.

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod outbound;
 
 mod answer;
+mod books;
 mod deliver;
 mod feeds;
 mod generation;

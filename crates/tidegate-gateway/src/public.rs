@@ -14,6 +14,7 @@ use tidegate_hub::hub::Hub;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answer;
+use crate::books::Office;
 use crate::deliver::Deliveries;
 use crate::feeds;
 use crate::generation::Generation;
@@ -35,6 +36,7 @@ pub(crate) struct Public {
     pub(crate) unverified: Sampler,
     /// Whether the node is going down: then everybody is sent away at once.
     pub(crate) draining: watch::Sender<bool>,
+    pub(crate) books: Office,
     pub(crate) in_flight: AtomicUsize,
     /// Requests that read a subscription.
     pub(crate) readers: AtomicUsize,

@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Flows(FlowsCommand),
     /// What happened to the node: starts, stops, reloads, recoveries.
     Timeline(TimelineArgs),
+    /// What became of the events of each flow and hour, and whether that is all of them.
+    Books(BooksArgs),
     /// Sign test webhooks as the sender of a flow does, and post them.
     Send(SendArgs),
     /// Completions for a shell.
@@ -110,6 +112,20 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// The description of the admin API: OpenAPI 3.1 as JSON.
     Openapi,
+}
+
+/// Which books to show.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BooksArgs {
+    /// Only this flow, or `services/NAME`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// The last hours, the present one included: 1 to 49.
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub(crate) hours: u32,
+    /// A row for each hour, not only the sum.
+    #[arg(long)]
+    pub(crate) by_hour: bool,
 }
 
 /// Conditions on events; those given hold together.

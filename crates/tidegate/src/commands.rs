@@ -1,5 +1,6 @@
 //! The commands, one file for each group.
 
+mod books;
 mod check;
 mod events;
 mod faults;
@@ -37,6 +38,7 @@ pub(crate) fn execute(cli: Cli, out: &Out) -> Outcome<Exit> {
         Command::Faults(command) => wait(faults::faults(&node()?, command, out))?,
         Command::Flows(command) => wait(flows::flows(&node()?, command, out))?,
         Command::Timeline(args) => wait(timeline::timeline(&node()?, &args, out))?,
+        Command::Books(args) => return wait(books::books(&node()?, &args, out)),
         Command::Send(args) => return wait(send::send(&source(), &global, &args, out)),
         Command::Completions { shell } => generate::completions(shell, out)?,
         Command::Config(command) => generate::config(&command, out)?,

@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     NotFound = 5,
     /// The token is missing or wrong.
     Unauthorized = 6,
+    /// The books do not balance.
+    Unbalanced = 7,
 }
 
 /// The table of exit codes, for the help text.
@@ -35,7 +37,8 @@ Exit codes:
   3  the configuration has errors
   4  nobody answers at the address
   5  there is no such event, fault or flow
-  6  the token is missing or wrong";
+  6  the token is missing or wrong
+  7  the books do not balance";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -14,13 +14,14 @@ use tempfile::TempDir;
 use tidegate_config::{Config, SecretSource};
 use tidegate_console::view::ProblemView;
 use tidegate_console::{
-    Admin, AdminSettings, CommandRefusal, DeliverStatus, Doing, FeedStatus, FlowStatus, Node,
-    OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    Admin, AdminSettings, BooksRefusal, CommandRefusal, DeliverStatus, Doing, FeedStatus,
+    FlowStatus, Node, OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
 };
 use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::log::entry::{Blame, EventEntry, Fault, FaultCause, encode_event};
 use tidegate_core::receive::fingerprint;
 use tidegate_core::receive::intake::{Answer, Content, IntakeLimits};
+use tidegate_hub::books::Closed;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_hub::settings::{HubSettings, Retention};
@@ -84,6 +85,10 @@ impl Node for Idle {
 
     fn metrics_text(&self) -> String {
         "# EOF\n".to_owned()
+    }
+
+    fn books(&self) -> Result<Arc<Closed>, BooksRefusal> {
+        Err(BooksRefusal::Reading)
     }
 
     fn reload(&self) -> Result<Reloaded, ReloadRefusal> {

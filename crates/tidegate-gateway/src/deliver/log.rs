@@ -200,6 +200,11 @@ pub(super) async fn bodies(
 }
 
 impl DeliverFlow {
+    /// Whether the flow wants an event, or cannot tell and so must look at it.
+    pub(crate) fn wants(&self, event: &Event, subsystem: &str) -> bool {
+        self.judge(event, subsystem).is_some()
+    }
+
     /// Whether the flow wants an event; inside, why that cannot be told.
     fn judge(&self, event: &Event, subsystem: &str) -> Option<Option<Arc<str>>> {
         let config = &self.config;

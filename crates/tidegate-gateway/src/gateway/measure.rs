@@ -9,6 +9,7 @@ use tidegate_hub::hub::Hub;
 use tidegate_hub::stats::HubStats;
 
 use super::Gateway;
+use crate::books;
 use crate::deliver::{Breaker, DeliverStatus};
 use crate::feeds::ConsumerDoor;
 use crate::generation::cursor_name;
@@ -26,7 +27,8 @@ impl Gateway {
                 log_series(samples, &public.hub)?;
                 subscription_series(samples, &public)?;
                 feed_series(samples, &public)?;
-                deliver_series(samples, &public)
+                deliver_series(samples, &public)?;
+                books::series(samples, &public.books)
             }
             None => Ok(()),
         };

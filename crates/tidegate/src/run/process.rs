@@ -6,11 +6,12 @@ use tidegate_config::config::{Change, ChangeKind};
 use tidegate_config::{Config, Loaded, Report};
 use tidegate_console::view::{ChangeView, ProblemView};
 use tidegate_console::{
-    CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus, Node, OpenFault,
-    Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    BooksRefusal, CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus,
+    Node, OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
 };
 use tidegate_core::deliver::{Discard, FaultRefusal};
-use tidegate_gateway::gateway::{self, CommandError, Gateway};
+use tidegate_gateway::gateway::{self, BooksError, CommandError, Gateway};
+use tidegate_hub::books::Closed;
 
 use crate::source::Source;
 
@@ -156,6 +157,13 @@ impl Node for Process {
             };
             let done = self.gateway.discard(&flow, discard).await;
             done.map_err(|error| refused(&flow, &error))
+        })
+    }
+
+    fn books(&self) -> Result<Arc<Closed>, BooksRefusal> {
+        self.gateway.books().map_err(|error| match error {
+            BooksError::Reading => BooksRefusal::Reading,
+            BooksError::Log(error) => BooksRefusal::Unreadable(error.to_string()),
         })
     }
 
