@@ -5,6 +5,7 @@
     reason = "helpers of tests end a test by panicking"
 )]
 
+mod books;
 mod faults;
 mod operate;
 mod requests;

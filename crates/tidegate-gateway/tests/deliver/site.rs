@@ -161,6 +161,10 @@ impl Site {
         self.begun().await;
     }
 
+    pub(crate) const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.gateway
     }
