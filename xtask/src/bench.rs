@@ -6,6 +6,7 @@
 
 mod build;
 mod conditions;
+mod deliver;
 mod load;
 mod node;
 mod program;
@@ -16,4 +17,4 @@ mod start;
 use crate::catalogue::Item;
 
 /// All benches, in the order in which they are listed.
-pub(crate) const BENCHES: &[Item] = &[receive::ITEM, start::ITEM];
+pub(crate) const BENCHES: &[Item] = &[receive::ITEM, deliver::ITEM, start::ITEM];

@@ -1,7 +1,7 @@
 //! Fills a hub's data directory with events, or counts those in it, for `cargo xtask bench`.
 //!
-//! `hub_data fill DIRECTORY EVENTS [BODY_BYTES]` goes through the front door: identities, frames, syncs and
-//! views are those of a node. `hub_data count DIRECTORY` reads the log from end to end. The directory
+//! `hub_data fill DIRECTORY EVENTS [BODY_BYTES [KEYS]]` goes through the front door: identities, frames, syncs and
+//! views are those of a node. Event n has the body `{"n":n,…}` and the key n modulo KEYS. `hub_data count DIRECTORY` reads the log from end to end. The directory
 //! must not be in use.
 #![expect(
     clippy::print_stdout,
@@ -30,16 +30,18 @@ const ORIGIN: &str = "local";
 const AT_ONCE: u64 = 8192;
 /// Bytes of frames read in one step.
 const STEP_BYTES: usize = 4 << 20;
-const USAGE: &str = "usage: hub_data fill DIRECTORY EVENTS [BODY_BYTES] | hub_data count DIRECTORY";
+const USAGE: &str =
+    "usage: hub_data fill DIRECTORY EVENTS [BODY_BYTES [KEYS]] | hub_data count DIRECTORY";
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["count", dir] => println!("{}", count(&open(Path::new(dir))?)?),
-        ["fill", dir, events] => fill(&open(Path::new(dir))?, events.parse()?, 200)?,
-        ["fill", dir, events, body] => {
-            fill(&open(Path::new(dir))?, events.parse()?, body.parse()?)?;
+        ["fill", dir, events, rest @ ..] if rest.len() <= 2 => {
+            let body = rest.first().map_or(Ok(200), |body| body.parse())?;
+            let keys = rest.get(1).map_or(Ok(1), |keys| keys.parse::<u64>())?;
+            fill(&open(Path::new(dir))?, events.parse()?, body, keys.max(1))?;
         }
         _ => return Err(USAGE.into()),
     }
@@ -83,13 +85,13 @@ fn count(hub: &Hub) -> Result<u64, Failure> {
     }
 }
 
-fn fill(hub: &Hub, events: u64, body: usize) -> Result<(), Failure> {
+fn fill(hub: &Hub, events: u64, body: usize, keys: u64) -> Result<(), Failure> {
     let namespace = FlowNamespace::new("bench", "bench");
     let mut next = 0;
     while next < events {
         let until = events.min(next + AT_ONCE);
         let answers: Result<Vec<_>, _> = (next..until)
-            .map(|number| hub.submit(event(&namespace, number, body)))
+            .map(|number| hub.submit(event(&namespace, number, body, number % keys)))
             .collect();
         for answer in answers? {
             match answer.blocking_recv()? {
@@ -103,9 +105,11 @@ fn fill(hub: &Hub, events: u64, body: usize) -> Result<(), Failure> {
 }
 
 /// An event whose data and original are the same body.
-fn event(namespace: &FlowNamespace, number: u64, body: usize) -> Content {
+fn event(namespace: &FlowNamespace, number: u64, body: usize, key: u64) -> Content {
     let external_id = format!("72d3162e-cc78-11e3-81ab-{number:012x}");
-    let data = Bytes::from(format!("{number:0body$}"));
+    let front = format!(r#"{{"n":{number},"pad":""#);
+    let pad = body.saturating_sub(front.len() + 2);
+    let data = Bytes::from(format!(r#"{front}{:x<pad$}"}}"#, ""));
     let time = now();
     let event = Event {
         id: EventId::derive(namespace, &external_id),
@@ -114,7 +118,7 @@ fn event(namespace: &FlowNamespace, number: u64, body: usize) -> Content {
         kind: "github.push".to_owned(),
         time,
         received: time,
-        key: "acme/orders".to_owned(),
+        key: format!("acme/orders-{key}"),
         content_type: "application/json".to_owned(),
         data: data.clone(),
         attributes: Vec::new(),

@@ -14,6 +14,10 @@ pub(crate) struct Built {
     pub(crate) tidegate: PathBuf,
     /// The HTTP stack alone.
     pub(crate) bare: PathBuf,
+    /// Takes and counts deliveries.
+    pub(crate) sink: PathBuf,
+    /// A bare client.
+    pub(crate) caller: PathBuf,
     /// Fills and counts a hub's data directory.
     pub(crate) hub_data: PathBuf,
 }
@@ -49,7 +53,7 @@ pub(crate) fn release(workspace: &Workspace, builds: &Builds) -> Result<Built> {
         if builds.program.is_none() {
             build(&["-p", "tidegate"])?;
         }
-        build(&["-p", "tidegate-gateway", "--example", "bare"])?;
+        build(&["-p", "tidegate-gateway", "--examples"])?;
         build(&["-p", "tidegate-hub", "--example", "hub_data"])?;
     }
     let release = workspace.target().join("release");
@@ -59,6 +63,8 @@ pub(crate) fn release(workspace: &Workspace, builds: &Builds) -> Result<Built> {
             .clone()
             .unwrap_or_else(|| release.join("tidegate")),
         bare: release.join("examples/bare"),
+        sink: release.join("examples/sink"),
+        caller: release.join("examples/caller"),
         hub_data: release.join("examples/hub_data"),
     })
 }

@@ -75,16 +75,29 @@ pub(crate) fn file_system(path: &Path) -> Result<String> {
 pub(crate) struct Node {
     pub(crate) program: Program,
     pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
     /// From its start until it said that it is ready.
     pub(crate) ready_after: Duration,
 }
 
 impl Node {
-    /// Starts `program run` on the data in `folder/data` and waits until it is ready.
+    /// Starts `program run` with a flow that receives, on the data in `folder/data`, and waits until it is ready.
     ///
     /// # Errors
     /// When it does not become ready.
     pub(crate) fn start(program: &Path, folder: &Path) -> Result<Self> {
+        Self::start_with(program, folder, configuration)
+    }
+
+    /// Likewise with a configuration made of the public and the admin address and the data directory.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub(crate) fn start_with(
+        program: &Path,
+        folder: &Path,
+        configuration: impl Fn(SocketAddr, SocketAddr, &Path) -> String,
+    ) -> Result<Self> {
         let (public, admin) = (free_address()?, free_address()?);
         let file = folder.join("tidegate.yaml");
         let data = folder.join("data");
@@ -97,6 +110,7 @@ impl Node {
         Ok(Self {
             program,
             public,
+            admin,
             ready_after,
         })
     }

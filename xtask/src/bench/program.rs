@@ -145,19 +145,31 @@ impl Drop for Program {
 /// `USER_HZ`, which Linux fixes at 100 a second for what it shows of processes (proc(5)).
 const MILLIS_PER_TICK: u64 = 10;
 
-/// The start of the answer to a plain GET.
+/// The whole answer to a plain GET.
 fn get(address: SocketAddr, path: &str) -> Result<String> {
-    const TIMEOUT: Duration = Duration::from_secs(1);
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    /// Far more than the metrics of a node with a few flows.
+    const ANSWER_BYTES_MAX: u64 = 4 << 20;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     )?;
-    let mut start = [0; 32];
-    let bytes = stream.read(&mut start)?;
-    let start = start.get(..bytes).unwrap_or_default();
-    Ok(String::from_utf8_lossy(start).into_owned())
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The body of the answer to a plain GET.
+///
+/// # Errors
+/// When there is none, or its status is not 200.
+pub(crate) fn body_of(address: SocketAddr, path: &str) -> Result<String> {
+    let answer = get(address, path)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    Ok(body.to_owned())
 }
 
 /// A loopback address that was free a moment ago.

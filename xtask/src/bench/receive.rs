@@ -11,6 +11,8 @@ mod wrk;
 use anyhow::{Context, Result};
 use clap::Parser;
 
+pub(super) use case::round3;
+
 use super::build::{Builds, release};
 use super::conditions::conditions;
 use super::node::Folder;

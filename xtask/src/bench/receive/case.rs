@@ -176,7 +176,7 @@ impl Case {
 }
 
 /// To three decimals.
-pub(super) fn round3(value: f64) -> f64 {
+pub(in crate::bench) fn round3(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
