@@ -2,6 +2,7 @@
 
 mod changes;
 mod deliver;
+mod poll;
 mod summary;
 
 use std::net::SocketAddr;
@@ -17,6 +18,10 @@ pub use changes::{Change, ChangeKind};
 pub use deliver::{
     AnswerClass, Auth, AwsKey, Batch, Breaker, Calling, Deliver, OAuth2, Order, OutwardTls, Proxy,
     Rate, Sign, StatusRule,
+};
+pub use poll::{
+    HttpSource, Next, Poll, PollEvents, PollSource, Received, Schedule, SqsSource, TimeFormat,
+    Timestamp,
 };
 
 /// Bytes to plan for each id in a dedup ledger: id and fingerprint (16 each), position and time
@@ -52,6 +57,8 @@ pub struct Config {
     pub flows: Vec<Flow>,
     /// Flows that deliver, in the order of the file.
     pub deliveries: Vec<Deliver>,
+    /// Flows that poll, in the order of the file.
+    pub polls: Vec<Poll>,
     /// Flows that serve, in the order of the file.
     pub feeds: Vec<Feed>,
     /// Our own services, in the order of the file.

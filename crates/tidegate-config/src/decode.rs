@@ -8,6 +8,7 @@ mod feeds;
 mod flows;
 mod jq;
 mod listen;
+mod poll;
 mod regions;
 mod services;
 mod systems;
@@ -42,6 +43,7 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
     };
     let flows = decoder.flows(top, &scope);
     let deliveries = decoder.deliveries(top, &scope, &systems);
+    let polls = decoder.polls(top, &scope, (&systems, &flows));
     let feeds = decoder.feeds(top, &scope, &flows);
     let services = decoder.services(top);
     Some(Config {
@@ -57,6 +59,7 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
         systems,
         flows,
         deliveries,
+        polls,
         feeds,
         services,
         logging: logging(top.fields("logging")?)?,

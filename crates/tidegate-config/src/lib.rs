@@ -7,6 +7,7 @@
 //! hands in the text and a [`SecretSource`].
 
 pub mod config;
+pub mod cron;
 mod decode;
 pub mod diagnostic;
 mod marked;

@@ -55,6 +55,7 @@ impl Config {
         found.named("systems", &self.systems, &new.systems, |it| &it.name);
         found.named("flows", &self.flows, &new.flows, |it| &it.name);
         found.named("flows", &self.deliveries, &new.deliveries, |it| &it.name);
+        found.named("flows", &self.polls, &new.polls, |it| &it.name);
         found.named("flows", &self.feeds, &new.feeds, |it| &it.name);
         found.named("services", &self.services, &new.services, |it| &it.name);
         found.part("logging", self.logging == new.logging, true);

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Config, Deliver, Feed, Flow, Format, Hosting, Identity, Listener, Order, Service, System,
-    Topology,
+    Config, Deliver, Feed, Flow, Format, Hosting, Identity, Listener, Order, Poll, PollEvents,
+    PollSource, Schedule, Service, System, Topology,
 };
 use crate::units::{show_bytes, show_duration};
 
@@ -42,6 +42,7 @@ impl Config {
         let delivered = self.deliveries.iter().map(deliver);
         received
             .chain(delivered)
+            .chain(self.polls.iter().map(poll))
             .chain(self.feeds.iter().map(feed))
             .collect()
     }
@@ -170,6 +171,34 @@ fn deliver(flow: &Deliver) -> Json {
         "timeout": show_duration(flow.timeout),
         "attempts": flow.schedule.len(),
         "concurrency": flow.concurrency,
+    })
+}
+
+fn poll(flow: &Poll) -> Json {
+    let (source, schedule) = match &flow.source {
+        PollSource::Sqs(sqs) => (sqs.queue_url.clone(), "always".to_owned()),
+        PollSource::Http(http) => (
+            format!("{} {}", http.method, http.request.path),
+            match &http.schedule {
+                Schedule::Every(every) => show_duration(*every),
+                Schedule::Cron(cron) => format!("{} {}", cron.text(), cron.zone()),
+            },
+        ),
+    };
+    let (identity, reconciles) = match &flow.events {
+        PollEvents::Own { identity, .. } => (Some(identity.word()), None),
+        PollEvents::Received(received) => (None, Some(received.flow.as_str())),
+    };
+    json!({
+        "name": flow.name,
+        "kind": "poll",
+        "system": flow.system,
+        "url": flow.url,
+        "source": source,
+        "schedule": schedule,
+        "identity": identity,
+        "reconciles": reconciles,
+        "dedup": show_duration(flow.dedup),
     })
 }
 

@@ -134,7 +134,7 @@ impl Decoder<'_> {
     }
 
     /// The endpoint that is called, by name and URL.
-    fn address(
+    pub(super) fn address(
         &mut self,
         name: &str,
         flow: &Fields,

@@ -40,7 +40,7 @@ impl Decoder<'_> {
             let Some(fields) = item.fields() else {
                 continue;
             };
-            let other = ["serve", "deliver"]
+            let other = ["serve", "deliver", "poll"]
                 .iter()
                 .any(|kind| fields.get(kind).is_some());
             if other && fields.get("receive").is_none() {
@@ -155,7 +155,7 @@ impl Decoder<'_> {
 
     /// How long ids are remembered: never longer than the log is kept, since the ledger is rebuilt
     /// from it.
-    fn dedup(&mut self, fields: &Fields, keep: Option<Duration>) -> Option<Duration> {
+    pub(super) fn dedup(&mut self, fields: &Fields, keep: Option<Duration>) -> Option<Duration> {
         let keep = keep?;
         if fields.get("dedup").is_none() {
             return Some(keep.min(DEDUP_DEFAULT));

@@ -5,6 +5,7 @@ mod feeds;
 mod flows;
 mod listen;
 mod log;
+mod poll;
 mod services;
 mod systems;
 mod verify;

@@ -6,6 +6,7 @@ use super::super::{Field, List, Map, Named, Scalar, Shape, Word};
 use super::deliver::DELIVER;
 use super::feeds::SERVE;
 use super::log::BODY_MAX_SCALAR;
+use super::poll::POLL;
 use super::verify::VERIFY;
 use super::{DAY, FLOWS_MAX, JQ, MINUTE, NAME};
 
@@ -29,7 +30,7 @@ static FLOW: Shape = Shape::Map(
         &EVENT,
         "What is made of a request, in jq over `{ headers, query, body }`. Required for webhooks; \
          not possible with `format: cloudevents`, where the event's own attributes and data are taken, \
-         nor with `deliver` and `serve`.",
+         nor with `deliver` and `serve`. With `poll`, `.body` is an item.",
     )
     .example("{ id: .body.id, type: '\"crm.\" + .body.kind' }"),
     Field::optional(
@@ -46,7 +47,12 @@ static FLOW: Shape = Shape::Map(
         "We call them: events become requests.",
     )
     .example("{ on: [order.*], request: { path: /orders } }"),
-    Field::not_yet("poll", "Fetching events from an external system."),
+    Field::optional(
+        "poll",
+        &POLL,
+        "We fetch from them: the items of lists, or the messages of a queue, become events.",
+    )
+    .example("{ every: 30s, request: { path: '/invoices?after={cursor}' }, items: '.items[]', next: .next }"),
     Field::optional(
         "serve",
         &SERVE,
@@ -54,7 +60,7 @@ static FLOW: Shape = Shape::Map(
     )
     .example("{ path: /out/stock, on: [stock.*], consumers: { shop: { token: \"${env:SHOP_TOKEN}\" } } }"),
 ])
-    .one_of(&[&["receive", "deliver", "serve"]]),
+    .one_of(&[&["receive", "deliver", "poll", "serve"]]),
 );
 
 static DEDUP: Shape = Shape::Scalar(Scalar::Duration {
@@ -76,6 +82,13 @@ static RECEIVE: Shape = Shape::Map(Map::new(&[
         "How a request proves that it is theirs. What does not is answered 401 and not kept.",
     )
     .example("{ scheme: github, secret: \"${env:GITHUB_SECRET}\" }"),
+    Field::optional(
+        "reconcile",
+        &NAME,
+        "A flow with `poll` that reads a list of what was sent, and so repairs gaps after an outage: its \
+         events are events of this flow, and those that were received are dropped by their ids.",
+    )
+    .example("payments-repair"),
     Field::optional(
         "methods",
         &METHODS,
