@@ -39,6 +39,7 @@ use crate::http::{
 };
 use crate::metrics::Metrics;
 use crate::offer::Unique;
+use crate::poll::{PollStatus, Polls};
 use crate::public::Public;
 use crate::receive;
 use crate::sample::Sampler;
@@ -50,6 +51,7 @@ pub struct Gateway {
     _workers: Workers,
     public: Arc<Public>,
     server: Mutex<Option<Server>>,
+    polls: Arc<Polls>,
     address: std::net::SocketAddr,
     /// The folder that file names in the configuration are relative to.
     folder: PathBuf,
@@ -162,6 +164,8 @@ impl Gateway {
         workers.spawn_on_each(postman);
         let deliveries = Deliveries::new(Arc::clone(&hub), &config.subsystem, workers.handles());
         deliveries.apply(&generation.deliveries);
+        let polls = Arc::new(Polls::new(Arc::clone(&hub), workers.handles()));
+        let flows = generation.polls.clone();
         let public = Arc::new(Public {
             deliveries,
             generation: ArcSwap::from_pointee(generation),
@@ -183,11 +187,13 @@ impl Gateway {
             _workers: workers,
             public,
             server: Mutex::new(Some(server)),
+            polls,
             address,
             folder: folder.to_owned(),
         };
         gateway.measure();
         tokio::spawn(books::keep(Arc::downgrade(&gateway.public)));
+        gateway.polls.apply(&flows);
         Ok(gateway)
     }
 
@@ -236,6 +242,7 @@ impl Gateway {
         }
         self.public.hub.retain(retention(config));
         self.public.deliveries.apply(&generation.deliveries);
+        self.polls.apply(&generation.polls);
         self.public.generation.swap(Arc::new(generation)).retire();
         Ok(())
     }
@@ -377,6 +384,12 @@ impl Gateway {
         self.public.books.close(&self.public.hub, wanted)
     }
 
+    /// How the flows that poll do.
+    #[must_use]
+    pub fn polls(&self) -> Vec<PollStatus> {
+        self.polls.statuses()
+    }
+
     /// All metrics, as OpenMetrics text.
     #[must_use]
     pub fn metrics_text(&self) -> String {
@@ -398,7 +411,11 @@ impl Gateway {
                 },
             }
         };
-        let (drained, cut) = tokio::join!(drained, self.public.deliveries.drain(within));
+        let (drained, cut, ()) = tokio::join!(
+            drained,
+            self.public.deliveries.drain(within),
+            self.polls.drain(within)
+        );
         if cut > 0 {
             tracing::warn!(
                 flows = cut,

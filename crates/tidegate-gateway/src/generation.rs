@@ -22,6 +22,7 @@ use crate::feeds::{FeedDoor, Found, KeyError, KeyFile};
 use crate::horizon::Horizon;
 use crate::mapper::FlowMapper;
 use crate::metrics::{FlowMetrics, Metrics};
+use crate::poll::{self, PollFlow, SourceProblem};
 
 /// Everything that is made of one configuration.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Generation {
     paths: HashMap<String, usize>,
     services: Vec<Arc<ServiceDoor>>,
     pub(crate) deliveries: Vec<Arc<DeliverFlow>>,
+    pub(crate) polls: Vec<Arc<PollFlow>>,
     pub(crate) feeds: Vec<Arc<FeedDoor>>,
     feed_paths: HashMap<String, usize>,
     /// Whether another generation has taken over.
@@ -102,6 +104,14 @@ pub enum CompileFailure {
         /// Why not.
         source: Box<EndpointProblem>,
     },
+    /// The source of a flow that polls cannot be used.
+    #[error("flow {flow}: its source cannot be used")]
+    Source {
+        /// Which flow.
+        flow: String,
+        /// Why not.
+        source: Box<SourceProblem>,
+    },
     /// There is no key for the cursors of feeds.
     #[error(
         "the key of the cursors of feeds cannot be had; give `cursor-key`, or repair the data folder"
@@ -156,10 +166,12 @@ impl Generation {
         let feed_paths = feed_paths.collect();
         let before = before.map_or(&[][..], |before| &before.deliveries);
         let deliveries = deliver::compile(&config, folder, metrics, before)?;
+        let polls = poll::compile(&config, folder, metrics, &flows)?;
         Ok(Self {
             flows,
             paths,
             deliveries,
+            polls,
             services: services?,
             feeds,
             feed_paths,

@@ -3,7 +3,8 @@
 //! A request on the public listener is routed by the current [`generation`] of the configuration:
 //! to a flow that receives ([`receive`]: verify, identify, map, offer to the hub, answer), to one that
 //! serves ([`feeds`]: pages and streams of events), or to the door of our own services ([`services`]:
-//! publish and subscribe). What is taken and answered 2xx is on disk.
+//! publish and subscribe). What is taken and answered 2xx is on disk. Flows that fetch have tasks of their
+//! own ([`poll`]).
 //!
 //! Flows that deliver ([`deliver`]) read the log and send through [`outbound`].
 //!
@@ -13,6 +14,7 @@ pub mod gateway;
 pub mod http;
 pub mod metrics;
 pub mod outbound;
+pub mod poll;
 
 mod answer;
 mod books;

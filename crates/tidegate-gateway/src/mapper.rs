@@ -115,16 +115,13 @@ async fn run(mapping: &Arc<Mapping>, subject: Subject<'_>) -> Result<Option<Mapp
     if mapping.is_direct() {
         return subject.run(mapping);
     }
-    let Ok(_permit) = THREADS.acquire().await else {
-        return Err(internal("the mapping threads have ended"));
-    };
     let mapping = Arc::clone(mapping);
     let (raw, content_type, body) = (
         subject.raw.clone(),
         subject.content_type.to_owned(),
         subject.body.clone(),
     );
-    let run = tokio::task::spawn_blocking(move || {
+    let run = on_a_thread(move || {
         Subject {
             raw: &raw,
             content_type: &content_type,
@@ -133,7 +130,16 @@ async fn run(mapping: &Arc<Mapping>, subject: Subject<'_>) -> Result<Option<Mapp
         .run(&mapping)
     });
     run.await
-        .unwrap_or_else(|_| Err(internal("the mapping panicked")))
+        .unwrap_or_else(|| Err(internal("the mapping panicked")))
+}
+
+/// Runs interpreted expressions where they leave the runtime's threads alone; `None` if they panicked.
+pub(crate) async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    // It is never closed.
+    let _permit = THREADS.acquire().await.ok();
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 fn internal(text: &str) -> MapError {

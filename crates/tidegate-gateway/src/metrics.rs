@@ -6,6 +6,7 @@
 mod collect;
 pub(crate) mod deliver;
 pub(crate) mod feeds;
+pub(crate) mod polls;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tidegate_core::receive::intake::{Answer, Refusal};
+use tidegate_core::receive::page::PageOutcome;
 use tidegate_types::tags::NodeTags;
 use tidegate_types::time::UnixMillis;
 use tidegate_wire::signature::Refusal as Unverified;
@@ -46,6 +48,7 @@ pub(crate) struct Metrics {
     reloads: Family<ResultLabels, Counter>,
     feeds: feeds::FeedFamilies,
     deliver: deliver::DeliverFamilies,
+    polls: polls::PollFamilies,
     /// Requests to a path where nothing is received.
     pub(crate) unknown_path: Counter,
     /// Requests below `/v1/` without the token of a service.
@@ -134,6 +137,7 @@ impl Metrics {
             reloads: Family::default(),
             feeds: feeds::FeedFamilies::default(),
             deliver: deliver::DeliverFamilies::default(),
+            polls: polls::PollFamilies::default(),
             unknown_path: Counter::default(),
             unknown_service: Counter::default(),
             shed: Counter::default(),
@@ -193,6 +197,7 @@ impl Metrics {
         );
         self.feeds.register(to);
         self.deliver.register(to);
+        self.polls.register(to);
     }
 
     /// Has `scrape` called at each exposition.
@@ -284,6 +289,16 @@ impl FlowMetrics {
             Answer::Noted | Answer::Page(_) => return,
         };
         self.last_event.fetch_max(received.0, Ordering::Relaxed);
+    }
+
+    /// Counts what became of the events of a page.
+    pub(crate) fn page(&self, outcome: PageOutcome, received: UnixMillis) {
+        self.kept.inc_by(outcome.kept.into());
+        self.repeats.inc_by(outcome.repeats.into());
+        self.faults.inc_by(outcome.set_aside.into());
+        if outcome != PageOutcome::default() {
+            self.last_event.fetch_max(received.0, Ordering::Relaxed);
+        }
     }
 
     /// Counts what became of the events of a request.

@@ -20,6 +20,7 @@
 
 pub mod auth;
 pub mod aws;
+mod configured;
 
 mod dial;
 mod endpoint;
@@ -35,6 +36,7 @@ mod resolve;
 mod tls;
 mod transport;
 
+pub(crate) use configured::configured;
 pub use endpoint::{Endpoint, EndpointError, EndpointSettings};
 pub use guard::{AddressClass, Cidr, Guard, GuardSettings, InvalidCidr, Refused};
 pub use headers::{HeaderProblem, header};

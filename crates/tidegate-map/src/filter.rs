@@ -38,7 +38,7 @@ impl Filter {
     /// # Errors
     /// The document is not JSON, or the expression fails on it.
     pub fn matches(&self, json: &[u8]) -> Result<bool, MapError> {
-        self.with(json, |subject| {
+        self.with(json, DATA_BYTES_MAX, |subject| {
             Ok(self
                 .code
                 .run(subject)?
@@ -52,12 +52,21 @@ impl Filter {
     /// The document is not JSON, the expression fails on it or gives several outputs, or the output is
     /// longer than [`DATA_BYTES_MAX`].
     pub fn apply(&self, json: &[u8]) -> Result<Option<Bytes>, MapError> {
-        self.with(json, |subject| self.code.run_to_json(subject))
+        self.apply_within(json, DATA_BYTES_MAX)
+    }
+
+    /// As [`Filter::apply`], with another limit on the output, in bytes.
+    ///
+    /// # Errors
+    /// As [`Filter::apply`].
+    pub fn apply_within(&self, json: &[u8], bytes_max: usize) -> Result<Option<Bytes>, MapError> {
+        self.with(json, bytes_max, |subject| self.code.run_to_json(subject))
     }
 
     fn with<'p, T>(
         &'p self,
         json: &'p [u8],
+        bytes_max: usize,
         run: impl FnOnce(&Subject<'p, '_>) -> Result<T, Failure>,
     ) -> Result<T, MapError> {
         let invalid =
@@ -80,7 +89,7 @@ impl Filter {
             input: None,
             tree: tree.as_ref(),
             body_bytes: json.len(),
-            bytes_max: DATA_BYTES_MAX,
+            bytes_max,
         };
         run(&subject).map_err(|failure| failure.of(Field::Filter))
     }

@@ -13,5 +13,7 @@ pub mod aws;
 pub mod cloudevents;
 pub mod content;
 pub mod form;
+pub mod link;
+pub mod pacing;
 pub mod signature;
 pub mod sigv4;

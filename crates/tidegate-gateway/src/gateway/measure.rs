@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_hub::stats::HubStats;
+use tidegate_types::time::UnixMillis;
 
 use super::Gateway;
 use crate::books;
@@ -15,6 +16,7 @@ use crate::feeds::ConsumerDoor;
 use crate::generation::cursor_name;
 use crate::http::HttpStats;
 use crate::metrics::{Samples, Scrape};
+use crate::poll::PollStatus;
 use crate::public::Public;
 
 impl Gateway {
@@ -30,6 +32,12 @@ impl Gateway {
                 deliver_series(samples, &public)?;
                 books::series(samples, &public.books)
             }
+            None => Ok(()),
+        };
+        self.public.metrics.collect(Scrape(Box::new(scrape)));
+        let polls = Arc::downgrade(&self.polls);
+        let scrape = move |samples: &mut Samples<'_>| match Weak::upgrade(&polls) {
+            Some(polls) => poll_series(samples, &polls.statuses()),
             None => Ok(()),
         };
         self.public.metrics.collect(Scrape(Box::new(scrape)));
@@ -249,6 +257,32 @@ fn age(public: &Public, status: &DeliverStatus) -> f64 {
     let frames = frames.unwrap_or_default();
     let appended = frames.first().map(|frame| frame.header().time);
     appended.map_or(0.0, |appended| now().since(appended).as_secs_f64())
+}
+
+fn poll_series(to: &mut Samples<'_>, polls: &[PollStatus]) -> fmt::Result {
+    let time = now();
+    let age = |at: UnixMillis| time.since(at).as_secs_f64();
+    let about = (
+        "poll_answer_age_seconds",
+        "Since the source of a flow last gave an answer that could be used",
+    );
+    let answered = polls.iter();
+    let answered = answered.filter_map(|it| Some((it.flow.as_str(), age(it.answered?))));
+    to.gauges(about, "flow", answered)?;
+    let about = (
+        "poll_newest_age_seconds",
+        "Age of the newest item of a flow that polls by time",
+    );
+    let newest = polls.iter();
+    let newest = newest.filter_map(|it| Some((it.flow.as_str(), age(it.newest?))));
+    to.gauges(about, "flow", newest)?;
+    let about = (
+        "poll_failures_in_a_row",
+        "Requests to the source of a flow that failed one after the other",
+    );
+    let failures = polls.iter();
+    let failures = failures.map(|it| (it.flow.as_str(), f64::from(it.failures)));
+    to.gauges(about, "flow", failures)
 }
 
 /// Counters of a listener: name, help, value.

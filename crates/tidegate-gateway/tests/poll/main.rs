@@ -1,0 +1,13 @@
+//! Flows that poll, against sources on real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall stop"
+)]
+
+mod hostile;
+mod lists;
+mod reconcile;
+mod restarts;
+mod site;
+mod source;
