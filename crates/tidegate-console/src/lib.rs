@@ -27,7 +27,7 @@ pub use admin::{Admin, AdminSettings};
 pub use api::openapi_json;
 pub use node::{
     BooksRefusal, CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus,
-    Node, OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
 };
 pub use problem::{CODES, Code, CodeRow, Problem};
 pub use serve::AdminHandler;

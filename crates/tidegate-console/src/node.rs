@@ -27,13 +27,16 @@ pub trait Node: Send + Sync + 'static {
     /// The flows and what they have counted since the start.
     fn flows(&self) -> Vec<FlowStatus>;
 
+    /// The flows that poll, and how they do.
+    fn polls(&self) -> Vec<PollStatus>;
+
     /// The feeds, and what they have given since the start.
     fn feeds(&self) -> Vec<FeedStatus>;
 
     /// The flows that deliver, and how they do.
     fn deliveries(&self) -> Vec<DeliverStatus>;
 
-    /// Pauses a flow that delivers, or lets it go on; durable when it is done.
+    /// Pauses a flow that delivers or polls, or lets it go on; durable when it is done.
     fn pause(&self, flow: String, paused: bool) -> Doing<'_, ()>;
 
     /// Tries again what was set aside.
@@ -177,6 +180,38 @@ pub struct FlowStatus {
     /// When the last event was taken in, RFC 3339; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event: Option<String>,
+}
+
+/// A flow that polls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PollStatus {
+    /// Its name.
+    pub flow: String,
+    /// The external system.
+    pub system: String,
+    /// The base address it asks.
+    pub url: String,
+    /// `starting`, `running`, `resting`, `failing`, `stuck` or `paused`.
+    pub state: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Items it was given since the start of the process.
+    pub items: u64,
+    /// When the next request goes, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// When the source last gave an answer that could be used, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<String>,
+    /// The newest item of all rounds that have ended, if the flow polls by time, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// The last failure, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+    /// When that was, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure_at: Option<String>,
 }
 
 /// A feed that external systems fetch.

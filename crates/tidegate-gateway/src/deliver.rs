@@ -46,7 +46,7 @@ pub(crate) fn low_cursor(flow: &str) -> String {
 }
 
 /// The names of the cursors that say when a flow was last paused and resumed: the later one counts.
-fn pause_cursors(flow: &str) -> [String; 2] {
+pub(crate) fn pause_cursors(flow: &str) -> [String; 2] {
     [
         format!("flows:{flow}/paused"),
         format!("flows:{flow}/resumed"),

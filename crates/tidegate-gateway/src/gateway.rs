@@ -328,12 +328,15 @@ impl Gateway {
         self.public.deliveries.statuses()
     }
 
-    /// Pauses a flow that delivers, or lets it go on. It stays so over restarts.
+    /// Pauses a flow that delivers or polls, or lets it go on. It stays so over restarts.
     ///
     /// # Errors
     /// See [`CommandError`].
     pub async fn pause(&self, flow: &str, paused: bool) -> Result<(), CommandError> {
-        self.public.deliveries.pause(flow, paused).await
+        match self.public.deliveries.pause(flow, paused).await {
+            Err(CommandError::UnknownFlow) => self.polls.pause(flow, paused).await,
+            other => other,
+        }
     }
 
     /// Tries again what a flow has set aside: sends the event, or maps the request anew and keeps what

@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_config::Config;
+use tidegate_core::receive::intake::{Answer, Content};
 use tidegate_hub::hub::Hub;
+use tidegate_types::position::Place;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -28,6 +30,7 @@ pub(crate) use flow::PollFlow;
 pub use flow::SourceProblem;
 pub use status::PollStatus;
 
+use crate::deliver::{CommandError, pause_cursors};
 use crate::generation::{CompileFailure, ReceiveFlow};
 use crate::metrics::Metrics;
 use crate::outbound::{Transport, TransportSettings};
@@ -142,6 +145,34 @@ impl Polls {
                 tracing::warn!(flow = task.flow.config.name, "a poll did not end in time");
             }
         }
+    }
+
+    /// Pauses a flow, or lets it go on. It stays so over restarts.
+    pub(crate) async fn pause(&self, flow: &str, paused: bool) -> Result<(), CommandError> {
+        if !self.running().contains_key(flow) {
+            return Err(CommandError::UnknownFlow);
+        }
+        let [pause, resume] = pause_cursors(flow);
+        let head = *self.hub.head().borrow();
+        let cursor = Content::Cursor {
+            subscription: if paused { pause } else { resume },
+            place: Place {
+                incarnation: head.incarnation,
+                frame: head.frame,
+                index: u32::MAX,
+            },
+        };
+        if let Answer::Refused(refusal) = self.hub.offer(cursor).await {
+            return Err(CommandError::NotKept(refusal));
+        }
+        let (kind, text) = if paused {
+            ("flow-paused", "is paused")
+        } else {
+            ("flow-resumed", "goes on")
+        };
+        let text = format!("flow {flow} {text}");
+        self.hub.record(kind, &text, &[("flow", flow.to_owned())]);
+        Ok(())
     }
 
     /// How the flows do.

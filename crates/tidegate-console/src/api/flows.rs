@@ -1,4 +1,4 @@
-//! Pausing flows that deliver.
+//! Pausing flows that deliver or poll.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::admin::Admin;
 use crate::problem::{Problem, Refusal};
 
-/// Sends nothing more of a flow that delivers, over restarts too.
+/// Sends, or fetches, nothing more of a flow that delivers or polls, over restarts too.
 #[utoipa::path(
     post, path = "/api/v1/flows/{name}/pause", operation_id = "pause-flow", tag = "flows",
     params(("name" = String, Path, description = "Name of the flow")),
@@ -26,7 +26,7 @@ pub(super) async fn pause(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lets a flow that delivers go on, also after its endpoint said that it is gone.
+/// Lets a flow that delivers or polls go on, also after its endpoint said that it is gone.
 #[utoipa::path(
     post, path = "/api/v1/flows/{name}/resume", operation_id = "resume-flow", tag = "flows",
     params(("name" = String, Path, description = "Name of the flow")),

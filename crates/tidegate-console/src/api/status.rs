@@ -47,6 +47,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<Statu
         faults_open,
         flows: admin.node().flows(),
         deliveries: admin.node().deliveries(),
+        polls: admin.node().polls(),
         feeds: admin.node().feeds(),
         subscriptions,
     }))

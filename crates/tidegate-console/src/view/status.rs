@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::node::{DeliverStatus, FeedStatus, FlowStatus, Readiness};
+use crate::node::{DeliverStatus, FeedStatus, FlowStatus, PollStatus, Readiness};
 
 /// How a node is doing.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -23,6 +23,9 @@ pub struct Status {
     /// Its flows that deliver.
     #[serde(default)]
     pub deliveries: Vec<DeliverStatus>,
+    /// Its flows that poll.
+    #[serde(default)]
+    pub polls: Vec<PollStatus>,
     /// Its flows that serve.
     #[serde(default)]
     pub feeds: Vec<FeedStatus>,

@@ -15,7 +15,8 @@ use tidegate_config::{Config, SecretSource};
 use tidegate_console::view::ProblemView;
 use tidegate_console::{
     Admin, AdminSettings, BooksRefusal, CommandRefusal, DeliverStatus, Doing, FeedStatus,
-    FlowStatus, Node, OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    FlowStatus, Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ResubmitOptions,
+    Resubmitted,
 };
 use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::log::entry::{Blame, EventEntry, Fault, FaultCause, encode_event};
@@ -52,6 +53,10 @@ impl Node for Idle {
     }
 
     fn flows(&self) -> Vec<FlowStatus> {
+        Vec::new()
+    }
+
+    fn polls(&self) -> Vec<PollStatus> {
         Vec::new()
     }
 

@@ -31,8 +31,8 @@ pub(super) enum Command {
 /// A command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// No flow of this name delivers.
-    #[error("no flow of this name delivers")]
+    /// No flow of this name delivers or polls.
+    #[error("no flow of this name delivers or polls")]
     UnknownFlow,
     /// The flow of a fault is not one that could try again.
     #[error("the flow of the fault does not stand in the configuration, or cannot try again")]

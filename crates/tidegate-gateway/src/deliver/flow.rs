@@ -14,14 +14,10 @@ use tidegate_map::{Filter, RequestMapping};
 use tidegate_wire::sigv4;
 
 use crate::gateway::CompileFailure;
-use crate::http::TrustAnchors;
 use crate::metrics::Metrics;
 use crate::metrics::deliver::DeliverMetrics;
-use crate::outbound::auth::{Auth, ClientStyle, OAuth2Settings, Signature};
-use crate::outbound::{
-    ClientIdentity, Endpoint, EndpointError, EndpointSettings, GuardSettings, InvalidCidr,
-    ProxySettings,
-};
+use crate::outbound::auth::Signature;
+use crate::outbound::{Endpoint, EndpointError, InvalidCidr, configured};
 
 /// A flow that delivers.
 #[derive(Debug)]
@@ -128,61 +124,13 @@ fn endpoint(
     system: &System,
     folder: &Path,
 ) -> Result<Arc<Endpoint>, EndpointProblem> {
-    let mut settings = endpoint_settings(&flow.url, system, folder)?;
+    let mut settings = configured(&flow.url, system, folder)?;
     settings.signature = signature(flow);
     // Room for a token besides.
     settings.connections_max = usize::try_from(flow.concurrency)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
     Ok(Endpoint::new(&settings)?)
-}
-
-/// How a system is reached, unsigned; `folder` is the one that paths of files are relative to.
-pub(crate) fn endpoint_settings(
-    url: &str,
-    system: &System,
-    folder: &Path,
-) -> Result<EndpointSettings, EndpointProblem> {
-    let calling = &system.calling;
-    let ranges = calling.private_ranges.iter();
-    let ranges: Result<Vec<_>, InvalidCidr> = ranges.map(|range| range.parse()).collect();
-    let mut settings = EndpointSettings::new(url);
-    settings.guard = GuardSettings {
-        allow: ranges?,
-        ports: calling.ports.clone(),
-    };
-    if let Some(ca) = &calling.tls.ca {
-        settings.trust = TrustAnchors::File(folder.join(ca));
-    }
-    settings.identity = calling
-        .tls
-        .identity
-        .as_ref()
-        .map(|(cert, key)| ClientIdentity {
-            certificates: folder.join(cert),
-            key: folder.join(key),
-        });
-    settings.proxy = calling.proxy.as_ref().map(|proxy| ProxySettings {
-        url: proxy.url.clone(),
-        credentials: proxy.credentials.clone(),
-    });
-    settings.auth = match &calling.auth {
-        None => Auth::None,
-        Some(config::Auth::Shown(spec)) => Auth::Shown(spec.clone()),
-        Some(config::Auth::OAuth2(oauth2)) => Auth::OAuth2(Box::new(OAuth2Settings {
-            token_url: oauth2.token_url.clone(),
-            client_id: oauth2.client_id.clone(),
-            client_secret: oauth2.client_secret.clone(),
-            style: if oauth2.in_body {
-                ClientStyle::Body
-            } else {
-                ClientStyle::Basic
-            },
-            scope: oauth2.scope.clone(),
-            audience: oauth2.audience.clone(),
-        })),
-    };
-    Ok(settings)
 }
 
 fn signature(flow: &Deliver) -> Signature {

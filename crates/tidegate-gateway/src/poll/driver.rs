@@ -19,6 +19,7 @@ use super::fetch::{Body, fetch};
 use super::flow::{PollFlow, Source};
 use super::notes;
 use super::status::Board;
+use crate::deliver::pause_cursors;
 use crate::outbound::Transport;
 
 /// How long it waits before it looks again for what could not be read.
@@ -162,12 +163,8 @@ impl Driver {
     /// Operators pause a flow by a cursor in the log: the later of two counts.
     fn obey_pause(&self, machine: &mut Poll<Body>) {
         let cursors = self.hub.cursors();
-        let at = |what: &str| {
-            cursors
-                .get(&format!("flows:{}/{what}", self.name()))
-                .copied()
-        };
-        if at("paused") > at("resumed") {
+        let [paused, resumed] = pause_cursors(self.name()).map(|name| cursors.get(&name).copied());
+        if paused > resumed {
             machine.pause();
         } else {
             machine.resume();
@@ -230,7 +227,9 @@ impl Driver {
             items.push(stuck(&self.flow, &self.hub, now(), told, body));
         }
         let by_id = self.flow.is_known_by_id();
-        Content::Page(Box::new(Page::new(items, append.polled.clone(), by_id)))
+        let page = Page::new(items, append.polled.clone(), by_id);
+        let page = if append.moved { page } else { page.unmoved() };
+        Content::Page(Box::new(page))
     }
 
     fn panicked(&mut self, appending: bool) -> Done {
@@ -265,13 +264,13 @@ impl Driver {
                 }
                 machine.handle_fetched(now(), attempt, fetched);
             }
-            Done::Appended(Answer::Page(PageKept { outcome, .. })) => {
+            Done::Appended(Answer::Page(PageKept { outcome, place })) => {
                 if let Some(page) = self.page.take() {
                     self.flow.metrics.counted(&page);
                     self.flow.events.filtered.inc_by(page.filtered.into());
                 }
                 self.flow.events.page(outcome, now());
-                machine.handle_appended(now());
+                machine.handle_appended(now(), place.is_some());
             }
             Done::Appended(Answer::Refused(Refusal::UnknownCursor)) => return Some(End::Overtaken),
             Done::Appended(answer) => {

@@ -13,11 +13,15 @@ use tokio::sync::watch;
 use super::events::{Item, Made};
 use super::flow::{PollFlow, Source};
 use super::status::Board;
+use crate::deliver::pause_cursors;
 use crate::outbound::Transport;
 use crate::outbound::aws::{QueueMessage, QueueSource, SourceError};
 
 /// Pauses after failures: doubled up to this.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How often a paused flow looks whether it may go on.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Failures in a row after which the timeline says so.
 const FAILING_AFTER: u32 = 5;
@@ -41,6 +45,14 @@ pub(super) async fn run(
     };
     let mut failures = 0_u32;
     loop {
+        if is_paused(&hub, &flow) {
+            board.paused(true);
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => continue,
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+        board.paused(false);
         // A message that is between here and the log is not cut: it would come again, and be a repeat.
         let received = tokio::select! {
             received = queue.receive(&transport) => received,
@@ -82,6 +94,14 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// Operators pause a flow by a cursor in the log: the later of two counts.
+fn is_paused(hub: &Hub, flow: &PollFlow) -> bool {
+    let cursors = hub.cursors();
+    let [paused, resumed] =
+        pause_cursors(&flow.config.name).map(|name| cursors.get(&name).copied());
+    paused > resumed
 }
 
 fn record(hub: &Hub, flow: &PollFlow, kind: &str, text: &str) {

@@ -16,6 +16,7 @@ struct Shown {
     machine: Option<Status>,
     answered: Option<UnixMillis>,
     failure: Option<(UnixMillis, String)>,
+    paused: bool,
 }
 
 /// How a flow that polls does.
@@ -56,6 +57,10 @@ impl Board {
         self.lock().answered = Some(at);
     }
 
+    pub(super) fn paused(&self, paused: bool) {
+        self.lock().paused = paused;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shown> {
         // Nothing that holds the lock can leave it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -70,6 +75,7 @@ impl Board {
             system: flow.config.system.clone(),
             url: flow.config.url.clone(),
             state: match status {
+                None if shown.paused => "paused",
                 None if shown.answered.is_none() && !failing => "starting",
                 None if failing => "failing",
                 None => "running",

@@ -7,6 +7,7 @@
 
 mod hostile;
 mod lists;
+mod queue;
 mod reconcile;
 mod restarts;
 mod site;

@@ -67,25 +67,19 @@ async fn a_reload_changes_a_flow_and_leaves_others_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn paused_by_the_log_it_rests() {
+async fn paused_it_rests_over_restarts_too() {
     let source = Source::start(|_, asked| answer(asked)).await;
     let site = Site::start(&source.url(), FLOW).await;
     site.until("all items", |site| site.ids().len() == ITEMS)
         .await;
-    let hub = site.gateway.hub();
-    let head = *hub.head().borrow();
-    let place = tidegate_types::position::Place {
-        incarnation: head.incarnation,
-        frame: head.frame,
-        index: 0,
-    };
-    let cursor = tidegate_core::receive::intake::Content::Cursor {
-        subscription: "flows:list/paused".to_owned(),
-        place,
-    };
-    hub.offer(cursor).await;
-    site.until("the pause", |site| {
-        site.gateway.polls()[0].state == "paused"
-    })
-    .await;
+    site.gateway.pause("list", true).await.unwrap();
+    let paused = |site: &Site| site.gateway.polls()[0].state == "paused";
+    site.until("the pause", paused).await;
+    let site = site.restarted(&source.url(), FLOW).await;
+    site.until("the pause after a restart", paused).await;
+    let asked = source.asked().len();
+    site.gateway.pause("list", false).await.unwrap();
+    site.until("more requests", |_| source.asked().len() > asked)
+        .await;
+    assert!(site.gateway.pause("none", true).await.is_err());
 }

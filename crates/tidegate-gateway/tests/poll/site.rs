@@ -36,7 +36,7 @@ fn config(folder: &Path, url: &str, flows: &str) -> Arc<Config> {
 listen: {{ public: 127.0.0.1:0, admin: 127.0.0.1:0 }}
 data: {}
 log: {{ segment: 1MiB }}
-systems: {{ erp: {{ url: \"{url}\", private-ranges: [127.0.0.0/8], auth: {{ bearer: {{ token: \"${{env:TOKEN}}\" }} }} }} }}
+systems: {{ erp: {{ url: \"{url}\", private-ranges: [127.0.0.0/8], auth: {{ bearer: {{ token: \"${{env:TOKEN}}\" }} }} }}, plain: {{ url: \"{url}\", private-ranges: [127.0.0.0/8] }} }}
 flows:
 {flows}",
         folder.join("data").display()

@@ -47,6 +47,10 @@ async fn list(node: &Node, out: &Out) -> Outcome {
         };
         rows.push(row(&flow.flow, "deliver", &flow.system, &state, what));
     }
+    for poll in &status.polls {
+        let what = format!("{} items, {} failures in a row", poll.items, poll.failures);
+        rows.push(row(&poll.flow, "poll", &poll.system, &poll.state, what));
+    }
     for feed in &status.feeds {
         let events: u64 = feed.consumers.iter().map(|it| it.events).sum();
         let what = format!("{events} events to {} consumers", feed.consumers.len());

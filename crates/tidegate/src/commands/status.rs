@@ -2,7 +2,7 @@
 
 use tidegate_config::units::show_bytes;
 use tidegate_console::view::Status;
-use tidegate_console::{DeliverStatus, FeedStatus, FlowStatus};
+use tidegate_console::{DeliverStatus, FeedStatus, FlowStatus, PollStatus};
 use tidegate_hub::clock::now;
 
 use crate::client::Node;
@@ -19,6 +19,7 @@ pub(crate) async fn status(node: &Node, out: &Out) -> Outcome {
     head(&status, out)?;
     flows(&status.flows, out)?;
     deliveries(&status.deliveries, out)?;
+    polls(&status.polls, out)?;
     feeds(&status.feeds, out)?;
     if status.subscriptions.is_empty() {
         return Ok(());
@@ -177,6 +178,26 @@ fn deliveries(flows: &[DeliverStatus], out: &Out) -> Outcome {
             flow.retrying.to_string(),
             flow.behind_frames.to_string(),
             flow.last_failure.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print(out, "")
+}
+
+fn polls(polls: &[PollStatus], out: &Out) -> Outcome {
+    if polls.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut table = Table::new(&["POLL", "STATE", "ITEMS", "ANSWERED", "NEXT", "LAST FAILURE"]);
+    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    for poll in polls {
+        table.row([
+            poll.flow.clone(),
+            poll.state.clone(),
+            poll.items.to_string(),
+            shown(&poll.answered),
+            shown(&poll.next),
+            shown(&poll.last_failure),
         ]);
     }
     table.print(out, "")

@@ -7,7 +7,7 @@ use tidegate_config::{Config, Loaded, Report};
 use tidegate_console::view::{ChangeView, ProblemView};
 use tidegate_console::{
     BooksRefusal, CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus,
-    Node, OpenFault, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
 };
 use tidegate_core::deliver::{Discard, FaultRefusal};
 use tidegate_gateway::gateway::{self, BooksError, CommandError, Gateway};
@@ -90,6 +90,28 @@ impl Node for Process {
                 unverified: flow.unverified,
                 quarantined: flow.quarantined,
                 last_event: flow.last_event.map(|time| time.to_string()),
+            })
+            .collect()
+    }
+
+    fn polls(&self) -> Vec<PollStatus> {
+        let polls = self.gateway.polls().into_iter();
+        polls
+            .map(|it| {
+                let (failed, failure) = it.last_failure.unzip();
+                PollStatus {
+                    flow: it.flow,
+                    system: it.system,
+                    url: it.url,
+                    state: it.state.to_owned(),
+                    failures: it.failures,
+                    items: it.items,
+                    next: it.next.map(|at| at.to_string()),
+                    answered: it.answered.map(|at| at.to_string()),
+                    newest: it.newest.map(|at| at.to_string()),
+                    last_failure: failure,
+                    last_failure_at: failed.map(|at| at.to_string()),
+                }
             })
             .collect()
     }
