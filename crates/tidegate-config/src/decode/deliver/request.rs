@@ -36,13 +36,16 @@ impl Decoder<'_> {
         let method = fields.word("method")?;
         let path = expression(fields, "path");
         let body = expression(fields, "body");
-        if fields.get("body").is_some() && body.is_none() {
+        let is_bad = |name: &str, read: Option<_>| fields.get(name).is_some() && read.is_none();
+        if is_bad("path", path) || is_bad("body", body) {
             return None;
         }
         let headers = self.headers(fields.fields("headers")?)?;
-        let (path_text, _) = path?;
         let spec = RequestSpec {
-            path: path_text.text.clone(),
+            // Without one, the system's own.
+            path: path
+                .map(|(written, _)| written.text.clone())
+                .unwrap_or_default(),
             headers: headers
                 .iter()
                 .map(|(name, written, _)| (name.clone(), written.text.clone()))

@@ -140,9 +140,8 @@ static REQUEST: Shape = Shape::Map(Map::new(&[
         "path",
         &PATH,
         "Path and query below the system's URL, with jq expressions in braces. What they give is \
-         escaped; in the path it must not be empty.",
+         escaped; in the path it must not be empty. By default the system's URL as it stands.",
     )
-    .default("/")
     .example("'/orders/{.data.id}?source=tidegate'"),
     Field::empty(
         "headers",
