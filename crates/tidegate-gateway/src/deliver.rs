@@ -16,6 +16,7 @@ mod log;
 mod notes;
 mod request;
 mod status;
+pub mod trial;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -29,3 +29,5 @@ mod public;
 mod receive;
 mod sample;
 mod services;
+
+pub use deliver::trial;

@@ -46,4 +46,4 @@ pub use pool::PoolStats;
 pub use proxy::ProxySettings;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::ClientIdentity;
-pub use transport::{Request, Transport, TransportSettings};
+pub use transport::{Preview, Request, Transport, TransportSettings};

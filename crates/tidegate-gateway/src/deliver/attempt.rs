@@ -75,7 +75,7 @@ fn failed(failure: Failure, why: &str) -> Answer {
     }
 }
 
-fn kind(failure: &outbound::Failure) -> Failure {
+pub(super) fn kind(failure: &outbound::Failure) -> Failure {
     match failure.kind {
         FailureKind::Request => Failure::Request,
         FailureKind::Guard

@@ -206,7 +206,7 @@ impl DeliverFlow {
     }
 
     /// Whether the flow wants an event; inside, why that cannot be told.
-    fn judge(&self, event: &Event, subsystem: &str) -> Option<Option<Arc<str>>> {
+    pub(super) fn judge(&self, event: &Event, subsystem: &str) -> Option<Option<Arc<str>>> {
         let config = &self.config;
         let is_on = config.on.iter().any(|it| kind_matches(it, &event.kind));
         let is_from = config.from.is_empty() || config.from.contains(&event.flow);

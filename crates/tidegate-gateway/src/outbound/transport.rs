@@ -21,6 +21,9 @@ use super::pool::{Keep, Pool, PoolStats};
 use super::resolve::{Resolve, SystemResolver};
 
 mod blot;
+mod preview;
+
+pub use preview::Preview;
 
 /// The settings of a [`Transport`]; the defaults stand at each field.
 #[derive(Clone, Debug)]
@@ -312,15 +315,17 @@ fn message(
         _ => location.origin_form(),
     };
     // Written by hand, so that an empty body is announced as such (RFC 9110, section 8.6).
-    let has_length =
-        !draft.body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(method);
-    if has_length {
+    if has_length(method, draft.body) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(draft.body.len()));
     }
     let built = http::Request::builder().method(method).uri(uri).body(body);
     let mut message = built.map_err(malformed)?;
     *message.headers_mut() = headers;
     Ok(message)
+}
+
+fn has_length(method: &Method, body: &[u8]) -> bool {
+    !body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(method)
 }
 
 /// In front of an `http` endpoint the proxy speaks in the target's place. Only 407 is surely its own.
