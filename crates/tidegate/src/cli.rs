@@ -99,7 +99,7 @@ pub(crate) enum Command {
     Timeline(TimelineArgs),
     /// What became of the events of each flow and hour, and whether that is all of them.
     Books(BooksArgs),
-    /// Sign test webhooks as the sender of a flow does, and post them.
+    /// Try a flow: post test webhooks, send an event to its endpoint, or fetch a page.
     Send(SendArgs),
     /// Completions for a shell.
     Completions {
@@ -285,7 +285,8 @@ pub(crate) struct SendArgs {
     /// The flow. With `--dir` it may be left out: then each folder in it has the name of a flow.
     #[arg(value_name = "FLOW", required_unless_present = "dir")]
     pub(crate) flow: Option<String>,
-    /// The body: text, `@FILE`, or `-` for standard input. Without it, a sample.
+    /// The body: text, `@FILE`, or `-` for standard input. Without it, a sample. For a flow that delivers
+    /// it is the data of the event, or a whole CloudEvent as JSON.
     #[arg(long, value_name = "BODY", conflicts_with = "dir")]
     pub(crate) data: Option<String>,
     /// Send every .json file in this folder, in the order of their names. For GitHub a file's name
@@ -307,6 +308,9 @@ pub(crate) struct SendArgs {
     /// Where to: base address of the public listener; by default as the configuration says.
     #[arg(long, value_name = "URL")]
     pub(crate) to: Option<String>,
+    /// Show the request, with credentials masked, and send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// What a configuration can say.

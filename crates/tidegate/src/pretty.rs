@@ -2,6 +2,19 @@
 
 use serde::de::IgnoredAny;
 
+use crate::table::plain;
+
+/// JSON on several lines, anything else as it is; each line set in, without what steers a terminal.
+pub(crate) fn indented(text: &str) -> String {
+    let pretty = indent(text);
+    let text = pretty.as_deref().unwrap_or(text);
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| format!("  {}", plain(line)))
+        .collect();
+    lines.join("\n")
+}
+
 /// The JSON text with a line for every member and element; `None` if it is no JSON.
 pub(crate) fn indent(text: &str) -> Option<String> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;

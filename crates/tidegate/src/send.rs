@@ -1,20 +1,25 @@
-//! `send`: signs test webhooks as the sender of a flow does, and posts them.
+//! `send`: tries a flow. To one that receives it posts test webhooks, signed as its sender does; for one
+//! that delivers it sends an event to its endpoint; from one that serves it fetches a page.
 
 mod delivery;
+mod feed;
 mod plan;
 mod sample;
+mod shown;
+mod trial;
 
 use std::time::Duration;
 
 use serde::Serialize;
 use tidegate_hub::clock::now;
 use tidegate_types::id::{EventId, FlowNamespace};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use self::delivery::Postman;
 use self::plan::{Letter, Plan};
+use self::shown::Shown;
 use crate::cli::{Global, SendArgs};
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Out, Tone};
 use crate::source::Source;
 use crate::table::plain;
@@ -49,23 +54,28 @@ pub(crate) async fn send(
     args: &SendArgs,
     out: &Out,
 ) -> Outcome<Exit> {
-    let config = source.usable(out)?.config;
+    let (config, folder) = (source.usable(out)?.config, source.folder());
+    let is = |name: &str| args.flow.as_deref() == Some(name);
+    if let Some(flow) = config.deliveries.iter().find(|flow| is(&flow.name)) {
+        return trial::send(&config, &folder, (flow, args), out).await;
+    }
+    if let Some(feed) = config.feeds.iter().find(|feed| is(&feed.name)) {
+        return feed::fetch(&config, &folder, (feed, global, args), out).await;
+    }
     let plan = Plan::new(&config, args)?;
-    let postman = Postman::new(&config, &source.folder(), global, args)?;
-    let mut pace = args.rate.map(|rate| {
-        let mut pace = interval(Duration::from_secs(1) / rate);
-        // A slow answer is not made up for by a burst.
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        pace
-    });
+    let postman = Postman::new(&config, &folder, global, args)?;
+    let mut pace = Pace::new(args.rate);
     let (mut sent, mut refused) = (0_u64, 0_u64);
     let begun = now();
     for _ in 0..args.count {
         for letter in &plan.letters {
-            if let Some(pace) = &mut pace {
-                pace.tick().await;
+            pace.wait().await;
+            let prepared = postman.prepare(letter, args)?;
+            if args.dry_run {
+                show(&prepared.shown(), out)?;
+                continue;
             }
-            let result = postman.post(letter, args).await?;
+            let result = postman.post(letter, prepared).await?;
             sent += 1;
             refused += u64::from(result.outcome == "refused");
             tell(&result, out)?;
@@ -80,6 +90,45 @@ pub(crate) async fn send(
     } else {
         Exit::Failed
     })
+}
+
+/// At most so many per second.
+#[derive(Debug)]
+struct Pace(Option<Interval>);
+
+impl Pace {
+    fn new(rate: Option<u32>) -> Self {
+        Self(rate.map(|rate| {
+            let mut pace = interval(Duration::from_secs(1) / rate);
+            // A slow answer is not made up for by a burst.
+            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            pace
+        }))
+    }
+
+    async fn wait(&mut self) {
+        if let Some(pace) = &mut self.0 {
+            pace.tick().await;
+        }
+    }
+}
+
+/// Refuses options that mean nothing for a flow.
+fn refuse(flow: &str, verb: &str, given: &[(&str, bool)]) -> Outcome {
+    match given.iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((option, _)) => {
+            let what = format!("flow `{flow}` {verb}, so `{option}` has no meaning for it");
+            Err(Failure::told(Exit::Usage, what).cure("leave it out"))
+        }
+    }
+}
+
+fn show(request: &Shown, out: &Out) -> Outcome {
+    if out.is_json() {
+        return out.json_line(request);
+    }
+    request.print(out)
 }
 
 fn tell(result: &Posted, out: &Out) -> Outcome {

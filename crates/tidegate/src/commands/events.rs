@@ -8,7 +8,7 @@ use crate::cli::{EventsCommand, FilterArgs};
 use crate::client::{Node, below, query};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{Out, Tone};
-use crate::pretty;
+use crate::pretty::indented;
 use crate::table::{Table, cut, plain};
 use crate::when::{read, short};
 
@@ -248,15 +248,4 @@ pub(super) fn print_raw(raw: &RawView, out: &Out) -> Outcome {
         ));
     }
     Ok(())
-}
-
-/// JSON on several lines; anything else as it is, without what steers a terminal.
-fn indented(text: &str) -> String {
-    let pretty = pretty::indent(text);
-    let text = pretty.as_deref().unwrap_or(text);
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| format!("  {}", plain(line)))
-        .collect();
-    lines.join("\n")
 }

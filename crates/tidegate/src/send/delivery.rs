@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 use tidegate_config::Config;
-use tidegate_gateway::http::{Answer, Client, ClientSettings, TrustAnchors};
+use tidegate_gateway::http::{Answer, Client, ClientError, ClientSettings, TrustAnchors};
 use tidegate_hub::clock::now;
 use tidegate_wire::signature::{Request, Signed, Signer};
 
 use super::plan::Letter;
+use super::shown::Shown;
 use super::{Posted, sample};
 use crate::cli::{Global, SendArgs};
 use crate::client::{base, own_certificate, trusting};
@@ -29,6 +30,26 @@ pub(super) struct Postman {
     base: String,
     signers: HashMap<String, Signer>,
     posted: AtomicU64,
+}
+
+/// A signed message.
+pub(super) struct Prepared {
+    id: String,
+    method: Method,
+    base: String,
+    path: String,
+    /// The path without credentials.
+    masked: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Prepared {
+    /// The message for people.
+    pub(super) fn shown(&self) -> Shown {
+        let url = format!("{}{}", self.base, self.masked);
+        Shown::new(&self.method, url, &self.headers, &self.body)
+    }
 }
 
 /// The part of the gateway's answer that is understood here.
@@ -50,21 +71,7 @@ impl Postman {
         global: &Global,
         args: &SendArgs,
     ) -> Outcome<Self> {
-        let listener = &config.listen.public;
-        let mut trust = global.ca.as_deref().map(trusting);
-        let base = match &args.to {
-            Some(base) => base.clone(),
-            None => {
-                trust = trust.or_else(|| own_certificate(listener, folder));
-                base(listener, "--to")?
-            }
-        };
-        let settings = ClientSettings {
-            trust: trust.unwrap_or(TrustAnchors::Web),
-            ..ClientSettings::default()
-        };
-        let client = Client::new(&base, settings)
-            .map_err(|error| Failure::of_client("the gateway", error))?;
+        let (client, base) = public(config, folder, global, args)?;
         let mut signers = HashMap::new();
         for flow in &config.flows {
             // A flow whose keys only verify is told when it is to be sent to, not before.
@@ -80,8 +87,8 @@ impl Postman {
         })
     }
 
-    /// Signs and posts a letter.
-    pub(super) async fn post(&self, letter: &Letter, args: &SendArgs) -> Outcome<Posted> {
+    /// Signs a letter.
+    pub(super) fn prepare(&self, letter: &Letter, args: &SendArgs) -> Outcome<Prepared> {
         let number = self.posted.fetch_add(1, Ordering::Relaxed);
         let id = letter.message_id(args, number);
         let (mut headers, body) = content(letter, &id);
@@ -92,16 +99,41 @@ impl Postman {
         let method = method(letter);
         let signed = self.sign(letter, &id, (&method, &headers, &body))?;
         headers.extend(signed.headers);
-        let path = match signed.query {
-            Some(query) => format!("{}?{query}", letter.flow.path),
-            None => letter.flow.path.clone(),
-        };
+        let path = &letter.flow.path;
+        Ok(Prepared {
+            id,
+            method,
+            base: self.base.clone(),
+            // The query is a credential: nothing else is signed there.
+            masked: match &signed.query {
+                Some(query) => {
+                    let name = query.split('=').next().unwrap_or_default();
+                    format!("{path}?{name}=****")
+                }
+                None => path.clone(),
+            },
+            path: match signed.query {
+                Some(query) => format!("{path}?{query}"),
+                None => path.clone(),
+            },
+            headers,
+            body,
+        })
+    }
+
+    /// Posts a letter.
+    pub(super) async fn post(&self, letter: &Letter, prepared: Prepared) -> Outcome<Posted> {
+        let Prepared {
+            id,
+            method,
+            path,
+            headers,
+            body,
+            ..
+        } = prepared;
         let begun = now();
         let answer = self.client.request(method, &path, headers, body).await;
-        let answer = answer.map_err(|error| {
-            Failure::of_client(&format!("the gateway at {}", self.base), error)
-                .cure("start it with `tidegate run`, or name its address with `--to URL`")
-        })?;
+        let answer = answer.map_err(|error| unreached(&self.base, error))?;
         let milliseconds = u64::try_from(now().since(begun).as_millis()).unwrap_or(u64::MAX);
         Ok(posted(letter, id, &answer, milliseconds))
     }
@@ -133,6 +165,37 @@ impl Postman {
                     .cure("give the missing header with `--header 'NAME: VALUE'`")
             })
     }
+}
+
+/// A client of the public listener, and its base address.
+pub(super) fn public(
+    config: &Config,
+    folder: &Path,
+    global: &Global,
+    args: &SendArgs,
+) -> Outcome<(Client, String)> {
+    let listener = &config.listen.public;
+    let mut trust = global.ca.as_deref().map(trusting);
+    let base = match &args.to {
+        Some(base) => base.clone(),
+        None => {
+            trust = trust.or_else(|| own_certificate(listener, folder));
+            base(listener, "--to")?
+        }
+    };
+    let settings = ClientSettings {
+        trust: trust.unwrap_or(TrustAnchors::Web),
+        ..ClientSettings::default()
+    };
+    let client =
+        Client::new(&base, settings).map_err(|error| Failure::of_client("the gateway", error))?;
+    Ok((client, base))
+}
+
+/// The public listener at `base` does not answer.
+pub(super) fn unreached(base: &str, error: ClientError) -> Failure {
+    Failure::of_client(&format!("the gateway at {base}"), error)
+        .cure("start it with `tidegate run`, or name its address with `--to URL`")
 }
 
 /// The headers and the body of a letter; a sample where it has none.

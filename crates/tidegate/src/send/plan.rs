@@ -79,7 +79,7 @@ fn flow<'a>(config: &'a Config, name: &str) -> Outcome<&'a Flow> {
 }
 
 /// Text, `@FILE`, or `-` for standard input.
-fn body(data: &str) -> Outcome<Bytes> {
+pub(super) fn body(data: &str) -> Outcome<Bytes> {
     if let Some(file) = data.strip_prefix('@') {
         return read_file(Path::new(file), BODY_BYTES_MAX).map(Bytes::from);
     }

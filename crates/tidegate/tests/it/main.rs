@@ -9,6 +9,7 @@ mod codes;
 mod deliver;
 mod look;
 mod node;
+mod quickstart;
 mod reload;
 mod schemes;
 mod signals;
