@@ -62,6 +62,11 @@ pub(crate) async fn send(
     if let Some(feed) = config.feeds.iter().find(|feed| is(&feed.name)) {
         return feed::fetch(&config, &folder, (feed, global, args), out).await;
     }
+    if let Some(flow) = config.polls.iter().find(|flow| is(&flow.name)) {
+        let what = format!("flow `{}` polls, so there is nothing to send", flow.name);
+        let cure = "`tidegate flows list` and `tidegate status` show what it gets from its source";
+        return Err(Failure::told(Exit::Usage, what).cure(cure));
+    }
     let plan = Plan::new(&config, args)?;
     let postman = Postman::new(&config, &folder, global, args)?;
     let mut pace = Pace::new(args.rate);
