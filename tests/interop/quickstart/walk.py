@@ -145,6 +145,9 @@ def check(walk, checks, heading, block):
         delivered = walk.until(lambda: len(walk.events("ledger.*")) == 2, "nothing was delivered to the ledger")
         checks.check(delivered, "ledger")
         checks.check("payments-to-ledger" in printed, printed)
+    elif heading == "A list that is polled":
+        products = walk.until(lambda: walk.events("product.*"), "nothing was polled")
+        checks.check(sorted(event["key"] for event in products) == ["BUOY-3", "LAMP-1", "ROPE-12"], products)
     elif heading == "A feed for others":
         checks.check(printed.count('"specversion"') == 3, "not three events", printed)
         checks.check(re.search(r"^link: <", printed, re.MULTILINE | re.IGNORECASE), "no next page", printed)
