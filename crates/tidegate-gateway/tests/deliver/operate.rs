@@ -22,7 +22,7 @@ async fn a_paused_flow_stays_so_over_a_restart() {
     let unknown = site.gateway().pause("nobody", true).await;
     assert_eq!(
         unknown.unwrap_err().to_string(),
-        "no flow of this name delivers"
+        "no flow of this name delivers or polls"
     );
 }
 
