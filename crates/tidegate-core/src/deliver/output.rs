@@ -225,6 +225,9 @@ pub enum FaultRefusal {
     /// It is on its way already.
     #[error("it is being resubmitted already")]
     UnderWay,
+    /// It is so new that it cannot be told yet what waits for it.
+    #[error("it was set aside just now, and that is still being written: try again")]
+    Settling,
     /// Too many are on their way.
     #[error(
         "{limit} faults are being resubmitted, the most at a time: try again when some are done"

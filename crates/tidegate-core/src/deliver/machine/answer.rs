@@ -276,6 +276,7 @@ impl<B: Clone> Delivery<B> {
         // What was set aside stays a fault in the log whatever happens: no record is needed.
         if item.again.is_none() {
             item.recorded = false;
+            self.settling.retrying.retain(|entry| entry.place != place);
             self.settling.retrying.push_back(Retrying {
                 flow: self.settings.flow.clone(),
                 shard: self.settings.shard,

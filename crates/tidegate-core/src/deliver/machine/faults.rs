@@ -27,7 +27,8 @@ impl<B: Clone> Delivery<B> {
     /// Sends an event again that was set aside. Its fault is closed when the receipt is written.
     ///
     /// # Errors
-    /// It would break the order without permission, is on its way already, or too many are.
+    /// It would break the order without permission, is on its way already, was set aside just now, or
+    /// too many are on their way.
     pub fn handle_resubmit(
         &mut self,
         now: UnixMillis,
@@ -36,6 +37,9 @@ impl<B: Clone> Delivery<B> {
         self.advance(now);
         if self.resubmitted.contains(&fault.fault) || self.items.contains_key(&fault.place) {
             return Err(FaultRefusal::UnderWay);
+        }
+        if self.is_settling(fault.fault) {
+            return Err(FaultRefusal::Settling);
         }
         if self.resubmitted.len() >= RESUBMITTED_MAX {
             return Err(FaultRefusal::Busy {
@@ -81,11 +85,14 @@ impl<B: Clone> Delivery<B> {
     /// Gives up an event that was set aside. What waits for it goes on when that is durable.
     ///
     /// # Errors
-    /// It is being resubmitted.
+    /// It is being resubmitted, or was set aside just now.
     pub fn handle_discard(&mut self, now: UnixMillis, fault: Discard) -> Result<(), FaultRefusal> {
         self.advance(now);
         if self.resubmitted.contains(&fault.fault) {
             return Err(FaultRefusal::UnderWay);
+        }
+        if self.is_settling(fault.fault) {
+            return Err(FaultRefusal::Settling);
         }
         self.settling.closed.push_back(FaultClosed {
             id: fault.fault,

@@ -40,7 +40,7 @@ pub(super) struct Reading {
     /// Failed before the start.
     states: BTreeMap<Place, Retrying>,
     /// Faults of before the start whose events have no receipt.
-    set_aside: BTreeSet<EventId>,
+    pub(super) set_aside: BTreeSet<EventId>,
     /// Events the flow does not want, those of each hour with the place they stand before.
     pub(super) filtered: VecDeque<(Place, HourTally)>,
     pub(super) filtered_count: u64,

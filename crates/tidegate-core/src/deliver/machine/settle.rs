@@ -207,9 +207,10 @@ impl<B: Clone> Delivery<B> {
             self.settling.doubtful.insert(key);
         }
         let append = under_way.append;
+        let retrying = self.still_due(append.retrying);
         let settling = &mut self.settling;
         put_back(&mut settling.aside, append.aside);
-        put_back(&mut settling.retrying, append.retrying);
+        put_back(&mut settling.retrying, retrying);
         put_back(&mut settling.closed, append.closed);
         if let Some(receipts) = append.receipts {
             settling.low_refused = Some((receipts.low, receipts.filtered));
@@ -221,6 +222,35 @@ impl<B: Clone> Delivery<B> {
         let doubled = 2_u32.saturating_pow(settling.refused.saturating_sub(1));
         let wait = REFUSED_MIN.saturating_mul(doubled).min(REFUSED_MAX);
         settling.retry_at = self.now.plus(self.random.jitter(wait));
+    }
+
+    /// Failed attempts that are still worth recording: of events that have neither failed again nor
+    /// been settled meanwhile. A record that comes behind the receipt would bring the event back.
+    fn still_due(&self, mut retrying: Vec<Retrying>) -> Vec<Retrying> {
+        retrying.retain(|entry| {
+            let item = self.items.get(&entry.place);
+            item.is_some_and(|item| {
+                !matches!(item.state, ItemState::Settling(_)) && item.attempts == entry.attempts
+            })
+        });
+        retrying
+    }
+
+    /// Whether a fault is so new that the receipt of its event is not durable.
+    pub(super) fn is_settling(&self, fault: EventId) -> bool {
+        let under_way = self.settling.under_way.as_ref();
+        let written = under_way.map(|under_way| &under_way.append);
+        let asides = written.into_iter().flat_map(|append| &append.aside);
+        let receipts = written.and_then(|append| append.receipts.as_ref());
+        let receipts = receipts.into_iter().flat_map(|receipts| &receipts.done);
+        let is_its = |receipt: &Receipt| receipt.outcome == ReceiptOutcome::SetAside { fault };
+        self.settling
+            .aside
+            .iter()
+            .chain(asides)
+            .any(|aside| aside.fault == fault)
+            || self.settling.receipts.iter().chain(receipts).any(is_its)
+            || self.reading.set_aside.contains(&fault)
     }
 
     /// Everything before this is settled, or will be found again without it.
@@ -241,6 +271,7 @@ impl<B: Clone> Delivery<B> {
         let Some(item) = self.items.get(&place) else {
             return;
         };
+        self.settling.retrying.retain(|entry| entry.place != place);
         self.settling.receipts.push_back(Receipt {
             place,
             id: item.id,
@@ -316,15 +347,21 @@ impl<B: Clone> Delivery<B> {
         }
         let mut held = Vec::new();
         let mut released = Vec::new();
+        let mut later = BTreeSet::new();
         while held.len().saturating_add(released.len()) < HELD_MAX
             && let Some(key) = self.settling.next_dirty()
         {
+            if self.is_unblocked_by(&key, &under_way.append.closed) {
+                later.insert(key);
+                continue;
+            }
             match self.held_record(&key, &places, under_way) {
                 Some(Held::From(record)) => held.push(record),
                 Some(Held::Released) => released.push(key.text()),
                 None => {}
             }
         }
+        self.settling.doubtful.extend(later);
         let (low, filtered) = match self.settling.low_refused.take() {
             Some(refused) => refused,
             None => self.take_low(),
@@ -345,6 +382,13 @@ impl<B: Clone> Delivery<B> {
             held,
             released,
         })
+    }
+
+    /// Whether the lane waits for a fault that is closed in the same append. What is said of it comes
+    /// in the next one: of two entries in one append it is not said which is first.
+    fn is_unblocked_by(&self, key: &LaneKey, closed: &[FaultClosed]) -> bool {
+        let blocked = self.lanes.get(key).and_then(|lane| lane.blocked);
+        blocked.is_some_and(|fault| closed.iter().any(|closed| closed.id == fault))
     }
 
     /// What the log shall say of a lane from now on; `None` if nothing.

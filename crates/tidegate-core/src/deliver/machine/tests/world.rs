@@ -13,7 +13,7 @@ use tidegate_types::time::UnixMillis;
 
 use crate::books::{Hour, HourTally, Tally};
 use crate::deliver::*;
-use crate::log::entry::{Closing, ReceiptOutcome, Receipts};
+use crate::log::entry::{Closing, FaultClosed, ReceiptOutcome, Receipts, Retrying};
 use crate::random::Random;
 use crate::view::Change;
 
@@ -308,7 +308,7 @@ impl World {
             Step::Append(durable) => {
                 let append = self.append.take().unwrap();
                 if durable {
-                    self.write(append);
+                    self.write(&append);
                     self.machine.handle_appended(clock);
                 } else {
                     // Some of it may be there all the same.
@@ -471,43 +471,59 @@ impl World {
         let receipts = append.receipts.iter().flat_map(|receipts| &receipts.done);
         self.may_repeat
             .extend(receipts.map(|receipt| receipt.place.frame.0));
-        self.write(append);
+        self.write(&append);
     }
 
-    /// What is durable now.
-    fn write(&mut self, append: Append<u64>) {
-        for aside in append.aside {
-            let place = at(self.log.len() as u64 + 1);
-            self.log.push(Logged::Other);
-            let number = aside.place.frame.0;
-            self.places.insert(place, number);
-            self.faults.entry(aside.fault).or_insert((number, place));
-            let (flow, fault) = ("flow".to_owned(), aside.fault);
-            self.progress.apply(&Change::SetAside { flow, fault });
+    /// What is durable now: the parts in any order.
+    fn write(&mut self, append: &Append<u64>) {
+        let mut parts = [0, 1, 2, 3];
+        for at in 1..parts.len() {
+            let other = self.random.next() % (at as u64 + 1);
+            parts.swap(at, usize::try_from(other).unwrap());
         }
-        for retrying in append.retrying {
-            self.log.push(Logged::Other);
-            let schedule = self.settings.schedule.attempts();
-            assert!(
-                retrying.attempts < schedule,
-                "{} attempts of {schedule}",
-                retrying.attempts
-            );
-            self.retried
-                .insert(retrying.place.frame.0, retrying.attempts);
-            self.progress.apply(&Change::Retrying(Box::new(retrying)));
-        }
-        for closed in append.closed {
-            self.log.push(Logged::Other);
-            self.faults.remove(&closed.id);
-            self.closed.insert(closed.id, closed.how.clone());
-            self.progress.apply(&Change::FaultClosed(Box::new(closed)));
-        }
-        if let Some(receipts) = append.receipts {
-            self.log.push(Logged::Other);
-            self.receipts(&receipts);
+        for part in parts {
+            match part {
+                0 => append.aside.iter().for_each(|aside| self.aside(aside)),
+                1 => append
+                    .retrying
+                    .iter()
+                    .for_each(|entry| self.retrying(entry)),
+                2 => append.closed.iter().for_each(|closed| self.closed(closed)),
+                _ => append.receipts.iter().for_each(|entry| {
+                    self.log.push(Logged::Other);
+                    self.receipts(entry);
+                }),
+            }
         }
         self.machine.handle_grown();
+    }
+
+    fn aside(&mut self, aside: &SetAside<u64>) {
+        let place = at(self.log.len() as u64 + 1);
+        self.log.push(Logged::Other);
+        let number = aside.place.frame.0;
+        self.places.insert(place, number);
+        self.faults.entry(aside.fault).or_insert((number, place));
+        let (flow, fault) = ("flow".to_owned(), aside.fault);
+        self.progress.apply(&Change::SetAside { flow, fault });
+    }
+
+    fn retrying(&mut self, retrying: &Retrying) {
+        self.log.push(Logged::Other);
+        let schedule = self.settings.schedule.attempts();
+        let attempts = retrying.attempts;
+        assert!(attempts < schedule, "{attempts} attempts of {schedule}");
+        self.retried.insert(retrying.place.frame.0, attempts);
+        let change = Change::Retrying(Box::new(retrying.clone()));
+        self.progress.apply(&change);
+    }
+
+    fn closed(&mut self, closed: &FaultClosed) {
+        self.log.push(Logged::Other);
+        self.faults.remove(&closed.id);
+        self.closed.insert(closed.id, closed.how.clone());
+        let change = Change::FaultClosed(Box::new(closed.clone()));
+        self.progress.apply(&change);
     }
 
     fn receipts(&mut self, receipts: &Receipts) {
@@ -631,7 +647,10 @@ impl World {
                 };
                 // Refused if it is on its way.
                 let taken = self.machine.handle_discard(clock, discard);
-                assert!(matches!(taken, Ok(()) | Err(FaultRefusal::UnderWay)));
+                assert!(matches!(
+                    taken,
+                    Ok(()) | Err(FaultRefusal::UnderWay | FaultRefusal::Settling)
+                ));
                 continue;
             }
             let mut resubmission = Resubmission {
