@@ -222,8 +222,8 @@ pub enum FaultRefusal {
         "later events of its key were delivered, or may have been: resubmit it with `superseded` if it may overtake them"
     )]
     Superseded,
-    /// It is on its way already.
-    #[error("it is being resubmitted already")]
+    /// It is on its way, or about to be closed.
+    #[error("it is being resubmitted or discarded already")]
     UnderWay,
     /// It is so new that it cannot be told yet what waits for it.
     #[error("it was set aside just now, and that is still being written: try again")]

@@ -35,7 +35,8 @@ impl<B: Clone> Delivery<B> {
         fault: Resubmission<B>,
     ) -> Result<(), FaultRefusal> {
         self.advance(now);
-        if self.resubmitted.contains(&fault.fault) || self.items.contains_key(&fault.place) {
+        let known = self.resubmitted.contains(&fault.fault) || self.is_closing(fault.fault);
+        if known || self.items.contains_key(&fault.place) {
             return Err(FaultRefusal::UnderWay);
         }
         if self.is_settling(fault.fault) {
@@ -88,7 +89,7 @@ impl<B: Clone> Delivery<B> {
     /// It is being resubmitted, or was set aside just now.
     pub fn handle_discard(&mut self, now: UnixMillis, fault: Discard) -> Result<(), FaultRefusal> {
         self.advance(now);
-        if self.resubmitted.contains(&fault.fault) {
+        if self.resubmitted.contains(&fault.fault) || self.is_closing(fault.fault) {
             return Err(FaultRefusal::UnderWay);
         }
         if self.is_settling(fault.fault) {

@@ -236,6 +236,14 @@ impl<B: Clone> Delivery<B> {
         retrying
     }
 
+    /// Whether a fault is about to be closed.
+    pub(super) fn is_closing(&self, fault: EventId) -> bool {
+        let under_way = self.settling.under_way.iter();
+        let written = under_way.flat_map(|under_way| &under_way.append.closed);
+        let mut closed = self.settling.closed.iter().chain(written);
+        closed.any(|closed| closed.id == fault)
+    }
+
     /// Whether a fault is so new that the receipt of its event is not durable.
     pub(super) fn is_settling(&self, fault: EventId) -> bool {
         let under_way = self.settling.under_way.as_ref();

@@ -405,6 +405,17 @@ fn who_was_overtaken_is_resubmitted_only_with_permission() {
 }
 
 #[test]
+fn who_may_be_overtaken_by_what_is_on_its_way_needs_permission() {
+    let mut shell = Shell::new(&["a", "a"], skipping());
+    shell.answer(1, &Answer::status(422));
+    shell.durable();
+    assert_eq!(shell.under_way(), set(&[2]));
+    let resubmission = shell.resubmission(false);
+    let refused = shell.machine.handle_resubmit(shell.now, resubmission);
+    assert_eq!(refused, Err(FaultRefusal::Superseded));
+}
+
+#[test]
 fn who_was_not_overtaken_needs_no_permission() {
     let mut shell = Shell::new(&["a", "b"], skipping());
     shell.answer(1, &Answer::status(422));
@@ -432,7 +443,9 @@ fn discarding_lets_the_key_go_on_when_it_is_durable() {
         reason: "a test order".to_owned(),
         by: "somebody".to_owned(),
     };
-    shell.machine.handle_discard(shell.now, discard).unwrap();
+    shell.machine.handle_discard(shell.now, discard.clone()).unwrap();
+    let again = shell.machine.handle_discard(shell.now, discard);
+    assert_eq!(again, Err(FaultRefusal::UnderWay));
     shell.drain();
     assert_eq!(shell.under_way(), set(&[]));
     shell.durable();
