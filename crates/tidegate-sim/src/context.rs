@@ -50,6 +50,20 @@ pub(crate) enum Step {
     Poll,
     /// An answer of its source arrives.
     Polled { life: u64, attempt: u64 },
+    /// A flow that delivers says what it wants done.
+    Drive { flow: usize, life: u64 },
+    /// What it wanted read is there.
+    FlowPage { flow: usize, life: u64 },
+    /// Contents it wanted read again are there.
+    FlowFetch { flow: usize, life: u64 },
+    /// A request of a flow has ended.
+    Answered {
+        flow: usize,
+        life: u64,
+        attempt: u64,
+    },
+    /// Somebody looks at the faults of the flows.
+    Operate,
     /// Something goes wrong.
     Fault,
     /// The machine goes down at the latest now.

@@ -83,6 +83,7 @@ impl World {
                     consumer.stalled_until = until;
                 }
             }
+            FaultKind::EndpointBad => self.worsen_endpoint(),
             FaultKind::ClockBack => {
                 let by = self.cx.random.around(Duration::from_secs(2));
                 self.cx.step_clock_back(by);
@@ -110,6 +111,16 @@ impl World {
             _ => return,
         };
         self.node.disk.set_faults(faults);
+    }
+
+    /// One of the endpoints does not behave for a while.
+    fn worsen_endpoint(&mut self) {
+        let until = self.until(9);
+        let at = self.cx.random.index(self.flows.len());
+        if let Some(flow) = self.flows.get_mut(at) {
+            let mood = flow.endpoint.worsen(&mut self.cx.random, until);
+            self.cx.note(format!("{}: {mood:?}", flow.flow.name));
+        }
     }
 
     /// A moment up to so many seconds ahead.
@@ -162,6 +173,7 @@ impl World {
             self.node.views.lose();
         }
         self.requests.clear();
+        self.stop_flows();
         let wait = self
             .cx
             .random

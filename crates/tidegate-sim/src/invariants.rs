@@ -2,6 +2,7 @@
 //! would see the log, and through the answers as they leave the node.
 
 mod answers;
+mod deliveries;
 mod feeds;
 mod history;
 mod polls;
@@ -23,6 +24,7 @@ use crate::item::{Offered, fingerprint_of};
 use crate::node::trim::{PASSED, PASSED_NAME, PASSED_OLDEST};
 use crate::report::{Rule, Situation};
 use crate::scenario::{CONSUMERS, FEED_TYPES, SUBSCRIPTIONS};
+use deliveries::Deliveries;
 use feeds::ConsumerTruth;
 use history::{History, Standing, What};
 
@@ -46,6 +48,7 @@ pub(crate) struct Audit {
     readers: Vec<ReaderTruth>,
     polls: polls::PollTruth,
     consumers: Vec<ConsumerTruth>,
+    pub(crate) deliveries: Deliveries,
 }
 
 /// What is known of one subscription.
@@ -80,6 +83,7 @@ impl Audit {
             readers: vec![ReaderTruth::default(); SUBSCRIPTIONS.len()],
             polls: polls::PollTruth::default(),
             consumers: vec![ConsumerTruth::default(); CONSUMERS.len()],
+            deliveries: Deliveries::new(),
         }
     }
 
@@ -151,12 +155,13 @@ impl Audit {
                 }
                 Entry::System(system) => self.system(&system),
                 Entry::Polled(polled) => self.polled(cx, place, &polled),
-                Entry::Chunk(_)
-                | Entry::Joined(_)
-                | Entry::Receipts(_)
-                | Entry::Retrying(_)
-                | Entry::FaultClosed(_)
-                | Entry::Unknown { .. } => {}
+                Entry::Receipts(entry) => self.deliveries.receipts(cx, &entry),
+                Entry::Retrying(entry) => self.deliveries.retrying(cx, &entry),
+                Entry::FaultClosed(closed) => {
+                    self.deliveries.closed(cx, &closed);
+                    self.history.close(&closed.id);
+                }
+                Entry::Chunk(_) | Entry::Joined(_) | Entry::Unknown { .. } => {}
             }
         }
     }
@@ -183,6 +188,7 @@ impl Audit {
             }
             cx.seen(Situation::TakenAgain);
         }
+        self.deliveries.event(place, entry);
         let kind = &entry.event.kind;
         let bits = |types: &mut dyn Iterator<Item = &str>| {
             let matching = types.enumerate().filter(|(_, on)| kind_matches(on, kind));
@@ -227,11 +233,14 @@ impl Audit {
                 let detail = format!("fault {} was carried and stood nowhere", fault.id);
                 return cx.violate(Rule::Genuine, detail);
             }
-        } else if let Some(earlier) = earlier {
+        } else if let Some(earlier) = earlier.filter(|_| !fault.cause.is_of_delivery()) {
             let detail = format!("fault {} stands at {earlier:?} and {place:?}", fault.id);
             return cx.violate(Rule::Once, detail);
         }
         self.history.put(place, standing);
+        if self.deliveries.fault(fault) {
+            self.history.close(&fault.id);
+        }
     }
 
     fn system(&mut self, system: &System) {
@@ -275,6 +284,7 @@ impl Audit {
                 format!("fault {fault} stood before frame {first} only"),
             );
         }
+        self.deliveries.trimmed(cx, first);
         for (at, (reader, subscription)) in self.readers.iter().zip(&SUBSCRIPTIONS).enumerate() {
             let name = subscription.name;
             let after = reader.read.map_or(Bound::Unbounded, Bound::Excluded);

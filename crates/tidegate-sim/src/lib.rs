@@ -16,6 +16,7 @@
 
 mod consumer;
 mod context;
+mod deliverer;
 mod disk;
 mod faults;
 mod feed;

@@ -19,7 +19,7 @@ use tidegate_core::log::recovery::OpenError;
 use tidegate_core::receive::batch::Batch;
 use tidegate_core::receive::intake::{Answer, Content, Intake, Offer, Refusal};
 use tidegate_core::receive::ledger::Ledger as _;
-use tidegate_types::position::Place;
+use tidegate_types::position::{FrameNumber, Place};
 
 use crate::context::{Context, Request, Step};
 use crate::disk::SimDisk;
@@ -47,6 +47,11 @@ pub(crate) enum Ticket {
     /// A page of a source.
     Page,
     Own(Own),
+    /// A part of what a flow writes.
+    Flow {
+        flow: usize,
+        serial: u64,
+    },
 }
 
 /// What the node writes of its own accord.
@@ -329,7 +334,7 @@ impl Node {
     }
 
     /// Looks at the size of the log, and trims it.
-    pub(crate) fn look(&mut self, cx: &mut Context) -> Answers {
+    pub(crate) fn look(&mut self, cx: &mut Context, flows: Option<FrameNumber>) -> Answers {
         cx.after(LOOK_EVERY, Step::Look { life: self.life });
         let (Some(up), Some(content)) = (&mut self.up, self.views.content()) else {
             return Vec::new();
@@ -341,6 +346,7 @@ impl Node {
             views: content,
             views_current: up.unapplied.is_empty() && up.frame.is_none(),
             cursors: up.intake.cursors(),
+            flows,
         };
         let entries = up.trimmer.look(cx, &mut up.log, &sight);
         let mut answers = Vec::new();
@@ -358,6 +364,12 @@ impl Node {
                 up.trimmer.answered(*own, answer);
             }
         }
+    }
+
+    /// Whether the views have applied all that is on disk.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = |up: &Up| up.frame.is_none() && up.unapplied.is_empty();
+        self.up.as_ref().is_some_and(settled)
     }
 
     /// Whether nothing is on its way.

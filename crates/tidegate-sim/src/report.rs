@@ -46,6 +46,10 @@ pub struct Report {
     pub events: u64,
     /// Events that consumers of feeds dealt with.
     pub fed: u64,
+    /// Events of flows that were delivered or set aside for good.
+    pub delivered: u64,
+    /// Events that endpoints processed, repeats and all.
+    pub processed: u64,
     /// How often each kind of fault struck.
     pub faults: BTreeMap<FaultKind, u64>,
     /// How often each situation was reached.
@@ -68,6 +72,8 @@ impl Report {
         self.acknowledged += other.acknowledged;
         self.events += other.events;
         self.fed += other.fed;
+        self.delivered += other.delivered;
+        self.processed += other.processed;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
         }
@@ -124,6 +130,8 @@ named! {
         SubscriberStalls = "subscriber stalls",
         /// A consumer of a feed fetches nothing for a while.
         ConsumerStalls = "consumer stalls",
+        /// An endpoint is slow, dead, silent, lying or throttling for a while.
+        EndpointBad = "endpoint bad",
         /// Many requests and answers are lost for a while.
         Partition = "messages lost",
     }
@@ -212,6 +220,48 @@ named! {
         FeedAlteredRefused = "feed: altered cursor refused",
         /// The cursor of another feed was refused.
         FeedOtherRefused = "feed: other cursor refused",
+        /// The breaker of a flow opened.
+        DeliverBreakerOpened = "deliver: breaker opened",
+        /// It closed by itself.
+        DeliverBreakerClosed = "deliver: breaker closed",
+        /// A flow sent while the breaker of another was open.
+        DeliverBesideDead = "deliver: beside a dead one",
+        /// An endpoint asked for a pause.
+        DeliverThrottled = "deliver: asked for a pause",
+        /// An endpoint said that it is gone, and the flow stopped.
+        DeliverGone = "deliver: endpoint gone",
+        /// An endpoint processed an event more than once, for lack of a durable receipt.
+        DeliverRepeated = "deliver: processed again",
+        /// Several events left in one request.
+        DeliverBatched = "deliver: several at once",
+        /// A key waited for a fault.
+        DeliverKeyBlocked = "deliver: key blocked",
+        /// It went on.
+        DeliverKeyUnblocked = "deliver: key unblocked",
+        /// A flow read nothing more, since too much waited.
+        DeliverFlowHeld = "deliver: reading held",
+        /// Events of a held key were read again.
+        DeliverReadAgain = "deliver: held key read again",
+        /// The content of an event that waited was read again.
+        DeliverFetched = "deliver: content read again",
+        /// What a flow wrote was refused, at least in part.
+        DeliverAppendRefused = "deliver: append refused",
+        /// A fault was resubmitted.
+        DeliverResubmitted = "deliver: fault resubmitted",
+        /// It failed again.
+        DeliverAgainFailed = "deliver: resubmission failed",
+        /// A resubmission was refused, since successors were delivered.
+        DeliverSupersededRefused = "deliver: overtaken one refused",
+        /// A fault was discarded.
+        DeliverDiscarded = "deliver: fault discarded",
+        /// A flow started with events that had failed.
+        DeliverRestoredRetry = "deliver: restart with retries",
+        /// A flow started with keys that were held.
+        DeliverRestoredHeld = "deliver: restart with held keys",
+        /// A flow started with receipts behind events that had none.
+        DeliverRestoredDone = "deliver: restart with receipts",
+        /// A flow started with a fault whose event had no receipt.
+        DeliverRestoredAside = "deliver: restart between fault and receipt",
     }
 }
 
@@ -240,6 +290,16 @@ named! {
         Feed = "feeds have neither gaps nor repeats",
         /// A cursor of a source stands behind all it covers, is never lost, and nothing is passed over.
         Poll = "sources are read without gaps",
+        /// What was acknowledged is delivered, set aside or discarded, and nothing else is said of it.
+        Delivered = "every event of a flow is settled, and truly",
+        /// An event leaves after all before it of its key are settled.
+        KeyOrder = "order per key",
+        /// What has a durable receipt is not sent again.
+        Repeats = "no repeat behind a receipt",
+        /// Attempts count when they must, survive a restart and are never more than the schedule has.
+        Attempts = "attempts count when they must",
+        /// Requests at once, requests in a time and memory stay within their limits.
+        Limits = "limits of flows are kept",
         /// Nothing unread and no open fault is removed without a word.
         Trim = "trim takes nothing unfinished",
         /// Views rebuilt from the log equal those that were kept.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tidegate_core::deliver::{
+    Batch, BreakerSettings, OnFault, Order, Rate, Schedule, Settings as FlowSettings, Window,
+};
 use tidegate_core::log::embedded::OpenOptions;
 use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::receive::intake::IntakeLimits;
@@ -85,11 +88,29 @@ pub enum Sabotage {
     PollPassesUnreadable,
     /// A checkpoint leaves the cursor of a source behind.
     PollCursorLeftBehind,
+    /// A flow is told that its receipts are durable as soon as they are offered.
+    DeliverReceiptUnsynced,
+    /// The keys of events are not told to the flow, so that successors leave early.
+    DeliverKeyIgnored,
+    /// An endpoint that cannot be reached is taken for an answer about the event.
+    DeliverOutageCounted,
+    /// A restart forgets the attempts that were made.
+    DeliverRetryForgotten,
+    /// A restart forgets the receipts at and behind `low`.
+    DeliverDoneForgotten,
+    /// `low` is moved past events that are not settled.
+    DeliverLowPast,
+    /// What was set aside may overtake although nobody said so.
+    DeliverSupersededUnchecked,
+    /// An event that is set aside does not become a fault.
+    DeliverFaultUnwritten,
+    /// Old segments go whatever flows still need of them.
+    DeliverTrimIgnores,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 26] = [
         Self::AcknowledgeBeforeSync,
         Self::SkipSync,
         Self::WindowForgotten,
@@ -107,6 +128,15 @@ impl Sabotage {
         Self::PollCursorFirst,
         Self::PollPassesUnreadable,
         Self::PollCursorLeftBehind,
+        Self::DeliverReceiptUnsynced,
+        Self::DeliverKeyIgnored,
+        Self::DeliverOutageCounted,
+        Self::DeliverRetryForgotten,
+        Self::DeliverDoneForgotten,
+        Self::DeliverLowPast,
+        Self::DeliverSupersededUnchecked,
+        Self::DeliverFaultUnwritten,
+        Self::DeliverTrimIgnores,
     ];
 
     /// Its name on a command line.
@@ -130,6 +160,15 @@ impl Sabotage {
             Self::PollCursorFirst => "poll-cursor-first",
             Self::PollPassesUnreadable => "poll-passes-unreadable",
             Self::PollCursorLeftBehind => "poll-cursor-left-behind",
+            Self::DeliverReceiptUnsynced => "deliver-receipt-unsynced",
+            Self::DeliverKeyIgnored => "deliver-key-ignored",
+            Self::DeliverOutageCounted => "deliver-outage-counted",
+            Self::DeliverRetryForgotten => "deliver-retry-forgotten",
+            Self::DeliverDoneForgotten => "deliver-done-forgotten",
+            Self::DeliverLowPast => "deliver-low-past",
+            Self::DeliverSupersededUnchecked => "deliver-superseded-unchecked",
+            Self::DeliverFaultUnwritten => "deliver-fault-unwritten",
+            Self::DeliverTrimIgnores => "deliver-trim-ignores",
         }
     }
 }
@@ -197,6 +236,93 @@ pub(crate) const CONSUMERS: [Consumption; 3] = [
         retention: Some(Duration::from_secs(6)),
     },
 ];
+
+/// A flow that delivers, and what of it the seed does not change.
+#[derive(Debug)]
+pub(crate) struct Delivering {
+    pub(crate) name: &'static str,
+    /// Types of events it delivers.
+    pub(crate) on: &'static str,
+    pub(crate) order: Order,
+    pub(crate) on_fault: OnFault,
+    pub(crate) batch: Option<Batch>,
+    pub(crate) window: Window,
+}
+
+/// So small that flows read again what they could not keep.
+const NARROW: Window = Window {
+    events_max: 24,
+    bytes_max: 16 << 10,
+    per_key_max: 3,
+    span_max: 64,
+    retrying_max: 4,
+    held_max: 5,
+};
+
+/// One whose bad keys wait, one that goes on in batches, one where all wait for all, one in any order.
+pub(crate) const FLOWS: [Delivering; 4] = [
+    Delivering {
+        name: "to-crm",
+        on: "order.*",
+        order: Order::PerKey,
+        on_fault: OnFault::BlockKey,
+        batch: None,
+        window: NARROW,
+    },
+    Delivering {
+        name: "to-erp",
+        on: "*",
+        order: Order::PerKey,
+        on_fault: OnFault::Skip,
+        batch: Some(Batch {
+            events_max: 5,
+            bytes_max: 4096,
+            wait: Duration::from_millis(40),
+        }),
+        window: NARROW,
+    },
+    Delivering {
+        name: "to-books",
+        on: "payment.*",
+        order: Order::Total,
+        on_fault: OnFault::BlockKey,
+        batch: None,
+        window: NARROW,
+    },
+    Delivering {
+        name: "to-search",
+        on: "stock.*",
+        order: Order::None,
+        on_fault: OnFault::Skip,
+        batch: None,
+        window: NARROW,
+    },
+];
+
+/// How a flow delivers: as a real one, with hours made seconds.
+pub(crate) fn delivery_settings(flow: &Delivering, random: &mut Random) -> FlowSettings {
+    let delays = [0, 60, 200, 700, 2000].map(Duration::from_millis);
+    let rate = Rate {
+        every: Duration::from_millis(5 + random.below(20)),
+        burst: 1 + u32::try_from(random.below(8)).unwrap_or_default(),
+    };
+    FlowSettings {
+        order: flow.order,
+        on_fault: flow.on_fault,
+        schedule: Schedule::new(delays.to_vec()).unwrap_or_default(),
+        breaker: BreakerSettings {
+            open_min: Duration::from_millis(200),
+            open_max: Duration::from_secs(2),
+            ..BreakerSettings::default()
+        },
+        concurrency: 1 + u32::try_from(random.below(6)).unwrap_or_default(),
+        rate: random.chance(300).then_some(rate),
+        batch: flow.batch,
+        retry_after_max: Duration::from_secs(3),
+        window: flow.window,
+        ..FlowSettings::new(flow.name, "endpoint")
+    }
+}
 
 /// How one seed's node is configured.
 #[derive(Clone, Debug)]

@@ -135,6 +135,8 @@ impl fmt::Display for Verdict {
         writeln!(f, "acknowledged {:>27}", total.acknowledged)?;
         writeln!(f, "events in logs {:>25}", total.events)?;
         writeln!(f, "events fed to consumers {:>16}", total.fed)?;
+        writeln!(f, "events settled by flows {:>16}", total.delivered)?;
+        writeln!(f, "events endpoints processed {:>13}", total.processed)?;
         writeln!(f, "faults")?;
         for (fault, count) in &total.faults {
             writeln!(f, "  {fault:<28} {count:>9}")?;

@@ -8,6 +8,8 @@ use tidegate_types::position::FrameNumber;
 
 use crate::consumer::{Consumer, FETCH_EVERY};
 use crate::context::{Context, Request, Step};
+use crate::deliverer::operator::OPERATE_EVERY;
+use crate::deliverer::{self, Deliverer};
 use crate::disk::SimDisk;
 use crate::faults::Doom;
 use crate::invariants::Audit;
@@ -15,7 +17,7 @@ use crate::item::Offered;
 use crate::node::{Answers, Node, Ticket, started};
 use crate::poller::{POLL_EVERY, Poller};
 use crate::report::{Outcome, Rule};
-use crate::scenario::{SUBSCRIPTIONS, Scenario, Settings};
+use crate::scenario::{FLOWS, SUBSCRIPTIONS, Scenario, Settings};
 use crate::sender::Sender;
 use crate::subscriber::{READ_EVERY, Subscriber};
 
@@ -37,6 +39,7 @@ pub(crate) struct World {
     pub(crate) subscribers: Vec<Subscriber>,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) poller: Poller,
+    pub(crate) flows: Vec<Deliverer>,
     pub(crate) audit: Audit,
     /// Requests at the node, with what they offered.
     pub(crate) requests: BTreeMap<Request, Offered>,
@@ -69,6 +72,7 @@ impl World {
             consumers: Consumer::all(scenario.sabotage),
             node: Node::new(disk, settings, scenario.sabotage),
             poller: Poller::new(scenario.senders),
+            flows: deliverer::all(&FLOWS, &mut cx.random),
             audit: Audit::new(),
             requests: BTreeMap::new(),
             lossy_until: Duration::ZERO,
@@ -93,6 +97,7 @@ impl World {
             self.cx.after(FETCH_EVERY, Step::Fetch { consumer });
         }
         self.cx.after(POLL_EVERY, Step::Poll);
+        self.cx.after(OPERATE_EVERY, Step::Operate);
         self.cx.after(self.scenario.fault_every, Step::Fault);
         self.cx.after(self.scenario.duration, Step::Heal);
         while !self.done
@@ -156,13 +161,15 @@ impl World {
             Step::Settle { life } if life == self.node.life => {
                 let answers = self.node.settle(cx);
                 self.answer(answers);
+                self.tell_flows();
             }
             Step::Apply { life } if life == self.node.life => {
                 let answers = self.node.apply(cx);
                 self.answer(answers);
             }
             Step::Look { life } if life == self.node.life => {
-                let answers = self.node.look(cx);
+                let flows = self.flows_low();
+                let answers = self.node.look(&mut self.cx, flows);
                 self.answer(answers);
             }
             Step::Write { .. } | Step::Settle { .. } | Step::Apply { .. } | Step::Look { .. } => {}
@@ -172,6 +179,19 @@ impl World {
             Step::Poll => self.poll(),
             Step::Polled { life, attempt } if life == self.node.life => self.polled(attempt),
             Step::Polled { .. } => {}
+            Step::Drive { flow, life } if life == self.node.life => self.drive(flow),
+            Step::FlowPage { flow, life } if life == self.node.life => self.flow_page(flow),
+            Step::FlowFetch { flow, life } if life == self.node.life => self.flow_fetch(flow),
+            Step::Answered {
+                flow,
+                life,
+                attempt,
+            } if life == self.node.life => self.answered(flow, attempt),
+            Step::Drive { .. }
+            | Step::FlowPage { .. }
+            | Step::FlowFetch { .. }
+            | Step::Answered { .. } => {}
+            Step::Operate => self.operate(),
             Step::Fault if !self.healed => self.fault(),
             Step::Doom { life } if life == self.node.life && self.doom.is_some() => self.crash(),
             Step::Send { .. } | Step::Fault | Step::Doom { .. } => {}
@@ -221,11 +241,17 @@ impl World {
         // What is answered must be seen by readers by now.
         self.look();
         for (ticket, answer) in answers {
-            if ticket == Ticket::Page {
-                self.page_answered(&answer);
-            }
-            let Ticket::Request(request) = ticket else {
-                continue;
+            let request = match ticket {
+                Ticket::Request(request) => request,
+                Ticket::Flow { flow, serial } => {
+                    self.part_answered(flow, serial, &answer);
+                    continue;
+                }
+                Ticket::Page => {
+                    self.page_answered(&answer);
+                    continue;
+                }
+                Ticket::Cursor { .. } | Ticket::Own(_) => continue,
             };
             let Some(offered) = self.requests.remove(&request) else {
                 continue;
@@ -250,6 +276,7 @@ impl World {
         }
         self.look();
         self.restart_poll();
+        self.start_flows();
         let (ticket, content) = started(&self.cx);
         let answers = self.node.offer(&mut self.cx, ticket, content);
         self.answer(answers);
@@ -271,6 +298,9 @@ impl World {
         for consumer in &mut self.consumers {
             consumer.stalled_until = Duration::ZERO;
         }
+        for flow in &mut self.flows {
+            flow.endpoint.heal();
+        }
         self.cx.after(CHECK_EVERY, Step::Check);
     }
 
@@ -280,8 +310,10 @@ impl World {
         let unread = self.audit.unread(self.node.cursors());
         let unread = unread.or_else(|| self.audit.unfetched());
         let unpolled = self.unpolled();
+        let unread = unread.or_else(|| self.audit.deliveries.unsettled());
         let rests = pending == 0 && unread.is_none() && unpolled.is_none();
-        if rests && self.node.is_quiet() {
+        let quiet = self.node.is_quiet() && self.flows.iter().all(Deliverer::is_quiet);
+        if rests && quiet {
             self.doom = Some(Doom::Power);
             self.crash();
             self.restart();
@@ -290,6 +322,7 @@ impl World {
                 self.audit.finish(&mut self.cx, &*up.reader);
             }
             self.audit.fed(&mut self.cx);
+            self.audit.deliveries.finish(&mut self.cx);
             return;
         }
         if self.cx.now > self.scenario.duration + self.scenario.settle_max {

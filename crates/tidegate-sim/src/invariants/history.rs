@@ -108,6 +108,11 @@ impl History {
         self.latest.insert(standing.id, place);
     }
 
+    /// A fault is open no longer.
+    pub(super) fn close(&mut self, fault: &EventId) {
+        self.open_faults.remove(fault);
+    }
+
     pub(super) fn at(&self, place: Place) -> Option<&Standing> {
         self.entries.get(&place)
     }

@@ -55,6 +55,8 @@ pub(crate) struct Sight<'a> {
     /// Whether the views have applied all that is written.
     pub(crate) views_current: bool,
     pub(crate) cursors: &'a BTreeMap<String, Place>,
+    /// The first frame that a flow needs.
+    pub(crate) flows: Option<FrameNumber>,
 }
 
 impl Trimmer {
@@ -249,6 +251,7 @@ fn low_water(now: UnixMillis, log: &Log, sight: &Sight<'_>) -> FrameNumber {
         .min()
         .unwrap_or(after_head)
         .min(after_head)
+        .min(sight.flows.unwrap_or(after_head))
 }
 
 fn passed(now: UnixMillis, subscription: &str, oldest: FrameNumber) -> Entry {

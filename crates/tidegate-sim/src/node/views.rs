@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use tidegate_core::deliver::Progress;
 use tidegate_core::log::engine::{Bounds, LogReader, ReadError};
 use tidegate_core::log::entry::Polled;
 use tidegate_core::receive::ledger::{Known, Ledger, LedgerError};
@@ -39,6 +40,10 @@ pub(crate) struct Content {
     pub(crate) cursors: BTreeMap<String, Place>,
     /// How far each flow has read its source, and where that stands.
     pub(crate) polls: BTreeMap<String, (Polled, Place)>,
+    /// Faults that were closed, and in which frame.
+    pub(crate) closed: BTreeMap<EventId, FrameNumber>,
+    /// How far each flow has delivered.
+    pub(crate) flows: BTreeMap<String, Progress>,
 }
 
 impl Content {
@@ -51,6 +56,8 @@ impl Content {
             faults: BTreeMap::new(),
             cursors: BTreeMap::new(),
             polls: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            flows: BTreeMap::new(),
         }
     }
 
@@ -60,7 +67,12 @@ impl Content {
                 Change::Identity { id, known } => {
                     self.known.insert(*id, *known);
                 }
-                Change::Fault(fault) | Change::FaultCarried(fault) => {
+                Change::Fault(fault) => {
+                    self.closed.remove(&fault.id);
+                    self.faults.insert(fault.id, fault.clone());
+                }
+                Change::FaultCarried(fault) if self.closed.contains_key(&fault.id) => {}
+                Change::FaultCarried(fault) => {
                     self.faults.insert(fault.id, fault.clone());
                 }
                 Change::Cursor {
@@ -79,16 +91,26 @@ impl Content {
                 }
                 Change::Trim { oldest } => {
                     self.known.retain(|_, known| known.place.frame >= *oldest);
+                    self.closed.retain(|_, frame| *frame >= *oldest);
                     self.pruned = self.pruned.max(*oldest);
                 }
-                // No flow of this world delivers yet.
-                Change::FaultClosed(_)
-                | Change::Receipts(_)
-                | Change::Retrying(_)
-                | Change::SetAside { .. } => {}
+                Change::FaultClosed(closed) => {
+                    self.faults.remove(&closed.id);
+                    self.closed.insert(closed.id, written.frame);
+                    self.flow(&closed.flow, change);
+                }
+                Change::Receipts(entry) => self.flow(&entry.flow, change),
+                Change::Retrying(entry) => self.flow(&entry.flow, change),
+                Change::SetAside { flow, .. } => self.flow(flow, change),
             }
         }
         self.applied = written.frame;
+    }
+
+    fn flow(&mut self, name: &str, change: &Change) {
+        let begin = || Progress::new(name, 0);
+        let progress = self.flows.entry(name.to_owned()).or_insert_with(begin);
+        progress.apply(change);
     }
 
     /// Applies what the log has beyond this.

@@ -11,7 +11,7 @@ use tidegate_sim::world::run;
 const SABOTAGED_SEEDS: u64 = 400;
 
 /// Enough that every named situation is reached.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 120;
 
 #[test]
 fn every_invariant_holds_and_every_situation_is_reached() {
@@ -211,4 +211,55 @@ fn a_change_of_a_feed_that_its_cursor_does_not_tell_is_noticed() {
 #[test]
 fn a_loss_that_is_not_told_is_noticed() {
     noticed(Sabotage::FeedGoneUntold, &[Rule::Feed]);
+}
+
+#[test]
+fn a_receipt_that_is_believed_before_its_sync_is_noticed() {
+    noticed(
+        Sabotage::DeliverReceiptUnsynced,
+        &[Rule::KeyOrder, Rule::Repeats, Rule::Delivered],
+    );
+}
+
+#[test]
+fn a_successor_that_leaves_early_is_noticed() {
+    noticed(Sabotage::DeliverKeyIgnored, &[Rule::KeyOrder]);
+}
+
+#[test]
+fn an_outage_that_is_counted_against_an_event_is_noticed() {
+    noticed(Sabotage::DeliverOutageCounted, &[Rule::Attempts]);
+}
+
+#[test]
+fn a_retry_that_is_forgotten_at_a_restart_is_noticed() {
+    noticed(
+        Sabotage::DeliverRetryForgotten,
+        &[Rule::Attempts, Rule::Liveness],
+    );
+}
+
+#[test]
+fn a_receipt_that_is_forgotten_at_a_restart_is_noticed() {
+    noticed(Sabotage::DeliverDoneForgotten, &[Rule::Repeats]);
+}
+
+#[test]
+fn a_low_that_is_moved_past_what_is_open_is_noticed() {
+    noticed(Sabotage::DeliverLowPast, &[Rule::Delivered]);
+}
+
+#[test]
+fn a_resubmission_that_overtakes_without_permission_is_noticed() {
+    noticed(Sabotage::DeliverSupersededUnchecked, &[Rule::KeyOrder]);
+}
+
+#[test]
+fn a_fault_that_is_not_written_is_noticed() {
+    noticed(Sabotage::DeliverFaultUnwritten, &[Rule::Delivered]);
+}
+
+#[test]
+fn a_trim_of_what_a_flow_needs_is_noticed() {
+    noticed(Sabotage::DeliverTrimIgnores, &[Rule::Trim]);
 }

@@ -443,7 +443,10 @@ fn discarding_lets_the_key_go_on_when_it_is_durable() {
         reason: "a test order".to_owned(),
         by: "somebody".to_owned(),
     };
-    shell.machine.handle_discard(shell.now, discard.clone()).unwrap();
+    shell
+        .machine
+        .handle_discard(shell.now, discard.clone())
+        .unwrap();
     let again = shell.machine.handle_discard(shell.now, discard);
     assert_eq!(again, Err(FaultRefusal::UnderWay));
     shell.drain();
