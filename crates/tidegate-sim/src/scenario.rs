@@ -35,7 +35,7 @@ impl Scenario {
     pub const fn receive() -> Self {
         Self {
             duration: Duration::from_secs(30),
-            settle_max: Duration::from_secs(60),
+            settle_max: Duration::from_secs(120),
             senders: 3,
             send_every: Duration::from_millis(200),
             fault_every: Duration::from_millis(1500),

@@ -43,7 +43,7 @@ const FILTERED_MAX: u64 = 100_000;
 
 /// So many frames `low`, or the beginning of a held lane, may stand behind in the log: it is kept
 /// from there on.
-const FAR_FRAMES: u64 = 1024;
+const FAR_FRAMES: u64 = 64;
 
 /// Between two looks for records of held lanes that stand far back. All may be written again then.
 const HELD_EVERY: Duration = Duration::from_secs(600);
