@@ -475,6 +475,7 @@ fn retention(config: &Config) -> Retention {
             .map(|subscription| SubscriptionRetention {
                 name: cursor_name(&service.name, &subscription.name),
                 lag_max: Some(subscription.max_lag),
+                park: None,
             })
     });
     // Trimming begins below the limit at which events are refused, so that it comes in time.

@@ -24,6 +24,8 @@ use crate::clock::now;
 use crate::disk::{DiskError, FsDisk};
 use crate::inbox::Inbox;
 use crate::pace::Pace;
+use crate::parker::Parker;
+use crate::parks::{FlowPark, Opened as OpenedParks, Parks, ParksError};
 use crate::post::{Outbox, Return};
 use crate::progress::Progress;
 use crate::scrub::{Record, Scrubber};
@@ -44,6 +46,7 @@ pub struct Hub {
     status: Arc<ArcSwap<LogStatus>>,
     retention: Arc<ArcSwap<Retention>>,
     cursors: Arc<ArcSwap<BTreeMap<String, Place>>>,
+    parks: Arc<Parks>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -88,6 +91,9 @@ pub enum HubError {
         /// Why not.
         source: ViewsError,
     },
+    /// The park of a flow cannot be opened.
+    #[error(transparent)]
+    Parks(#[from] ParksError),
     /// A thread could not be started.
     #[error("a thread of the hub cannot be started")]
     Thread(#[source] std::io::Error),
@@ -118,13 +124,14 @@ impl Hub {
                 source,
             })?;
         let reader = engine.reader();
-        let (views, opened) = open_views(settings, &*reader, progress)?;
+        let parks = OpenedParks::open(settings, reader.bounds().incarnation)?;
+        let (views, opened) = open_views(settings, &*reader, &parks, progress)?;
         let report = OpenReport {
             log: recovered,
             views: opened,
             head: engine.head().frame,
         };
-        let hub = Self::start(settings, Box::new(engine), views)?;
+        let hub = Self::start(settings, Box::new(engine), views, parks)?;
         Ok((hub, report))
     }
 
@@ -132,6 +139,7 @@ impl Hub {
         settings: &HubSettings,
         engine: Box<dyn Engine>,
         views: Views,
+        opened: OpenedParks,
     ) -> Result<Self, HubError> {
         let reader = engine.reader();
         let views = Arc::new(views);
@@ -151,6 +159,7 @@ impl Hub {
             .faults_open
             .store(views.faults_open().map_err(views_error)?, Ordering::Relaxed);
         let end = engine.head();
+        let parks = opened.shared();
         let progress = Arc::new(Progress::default());
         progress.set(end.frame);
         stats.applied.store(end.frame.0, Ordering::Relaxed);
@@ -166,6 +175,7 @@ impl Hub {
                 Arc::clone(&reader),
                 Arc::clone(&views),
                 Arc::clone(&stats),
+                Arc::clone(&parks),
             ),
             status: Arc::clone(&status),
             stats: Arc::clone(&stats),
@@ -181,6 +191,13 @@ impl Hub {
             stats: Arc::clone(&stats),
             progress: Arc::clone(&progress),
         };
+        let parker = Parker::new(
+            opened,
+            settings,
+            (Arc::clone(&reader), Arc::clone(&views)),
+            Arc::clone(&inbox),
+            (Arc::clone(&retention), Arc::clone(&cursors)),
+        );
         let scrubber = scrubber(&reader, &inbox, &stats);
         let applier_reader = Arc::clone(&reader);
         let threads = vec![
@@ -188,6 +205,7 @@ impl Hub {
             spawn("tidegate-views", move || {
                 applier.run(&*applier_reader, &written_rx)
             })?,
+            spawn("tidegate-park", move || parker.run())?,
             spawn("tidegate-scrub", move || scrubber.run())?,
         ];
         Ok(Self {
@@ -201,6 +219,7 @@ impl Hub {
             status,
             retention,
             cursors,
+            parks,
             threads: Mutex::new(threads),
         })
     }
@@ -282,6 +301,16 @@ impl Hub {
         &self.stats
     }
 
+    /// The parks, by flow.
+    #[must_use]
+    pub fn parks(&self) -> Vec<FlowPark> {
+        self.parks.list()
+    }
+
+    pub(crate) fn parked(&self) -> &Parks {
+        &self.parks
+    }
+
     /// Replaces the retention, at a reload.
     pub fn retain(&self, retention: Retention) {
         self.retention.store(Arc::new(retention));
@@ -308,6 +337,7 @@ impl Drop for Hub {
 fn open_views(
     settings: &HubSettings,
     reader: &dyn LogReader,
+    parks: &OpenedParks,
     mut progress: impl FnMut(FrameNumber, FrameNumber),
 ) -> Result<(Views, Opened), HubError> {
     let path = settings.data.join("views");
@@ -317,9 +347,13 @@ fn open_views(
     };
     let bounds = reader.bounds();
     let (views, opened) = Views::open(&path, &bounds).map_err(fail)?;
+    if opened.applied.next() <= bounds.first {
+        parks.begin_from(bounds.first, &views);
+    }
     views
         .catch_up(reader, |applied| progress(applied, bounds.head.frame))
         .map_err(fail)?;
+    parks.fill_in(&views);
     Ok((views, opened))
 }
 
@@ -328,7 +362,7 @@ fn record_into(inbox: Arc<Inbox>) -> Record {
     Box::new(move |kind, text| leave(&inbox, kind, system(kind, text, &[])))
 }
 
-fn leave(inbox: &Inbox, kind: &str, entry: Entry) {
+pub(crate) fn leave(inbox: &Inbox, kind: &str, entry: Entry) {
     let content = Content::Plain(Box::new(entry));
     if let Err(refusal) = inbox.offer(Offer {
         ticket: None,

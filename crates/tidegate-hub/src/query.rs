@@ -168,6 +168,8 @@ impl Hub {
                     next = first;
                     continue;
                 }
+                // Trimmed meanwhile: what was met so far is whole.
+                Err(ReadError::Trimmed { .. }) if page.through > after => return Ok(page),
                 Err(error) => return Err(error.into()),
             };
             if frames.is_empty() {
@@ -176,7 +178,11 @@ impl Hub {
             }
             for frame in &frames {
                 let header = frame.header();
-                for (index, entry) in reader.entries(frame)? {
+                let entries = match reader.entries(frame) {
+                    Err(ReadError::Trimmed { .. }) if page.through > after => return Ok(page),
+                    entries => entries?,
+                };
+                for (index, entry) in entries {
                     let place = Place {
                         incarnation: header.incarnation,
                         frame: header.number,
@@ -319,7 +325,7 @@ fn read_one(
 }
 
 /// What an entry takes of a page.
-fn weight(entry: &Entry) -> usize {
+pub(crate) fn weight(entry: &Entry) -> usize {
     let event = |event: &EventEntry| {
         event.event.data.len() + event.event.raw.as_ref().map_or(0, |raw| raw.body.len())
     };

@@ -3,7 +3,8 @@
 //! A trim has two steps, so that a crash between them loses nothing: first the entries that must
 //! outlive the old segments are appended (open faults and how far sources were read carried forward, then a checkpoint with the
 //! cursors); once the views have applied the checkpoint, and with it forgotten the identities of
-//! the old frames, the segments are removed.
+//! the old frames, the segments are removed. What flows that deliver hold of them is parked before
+//! ([`crate::parks`]).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,7 @@ use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
 use crate::appender::system;
+use crate::parks::Parks;
 use crate::settings::{Retention, SubscriptionRetention};
 use crate::stats::HubStats;
 use crate::views::{Views, ViewsError};
@@ -37,6 +39,7 @@ pub(crate) struct Trimmer {
     pub(crate) reader: Arc<dyn LogReader>,
     pub(crate) views: Arc<Views>,
     pub(crate) stats: Arc<HubStats>,
+    pub(crate) parks: Arc<Parks>,
     pending: Option<Pending>,
     next: UnixMillis,
     told_held: bool,
@@ -53,6 +56,8 @@ struct Pending {
 struct LowWater {
     frame: FrameNumber,
     holder: Option<String>,
+    /// What the holder needs is being parked.
+    parking: bool,
 }
 
 impl Trimmer {
@@ -61,12 +66,14 @@ impl Trimmer {
         reader: Arc<dyn LogReader>,
         views: Arc<Views>,
         stats: Arc<HubStats>,
+        parks: Arc<Parks>,
     ) -> Self {
         Self {
             retention,
             reader,
             views,
             stats,
+            parks,
             pending: None,
             next: UnixMillis(0),
             told_held: false,
@@ -92,6 +99,11 @@ impl Trimmer {
         self.stats
             .held_segments
             .store(plan.held_by_low_water, Ordering::Relaxed);
+        if plan.held_by_low_water > 0 {
+            let unheld = FrameNumber(u64::MAX);
+            let wanted = engine.trim_plan(now, &retention.policy, unheld).oldest;
+            self.parks.want(wanted);
+        }
         let mut entries = self.held_note(&plan, &low_water);
         if plan.segments > 0 {
             match self.prepare(now, &retention, plan.oldest, intake) {
@@ -145,13 +157,18 @@ impl Trimmer {
         let mut low = LowWater {
             frame: bounds.head.frame.next(),
             holder: None,
+            parking: false,
         };
         for subscription in &retention.subscriptions {
+            let park = subscription.park.as_ref();
+            let parked = park.and_then(|park| self.parks.state(&park.flow));
             let frame = self.reading_at(now, subscription, intake.cursors(), bounds.first);
+            let frame = parked.map_or(frame, |(through, _)| through.max(frame));
             if frame < low.frame {
                 low = LowWater {
                     frame,
                     holder: Some(subscription.name.clone()),
+                    parking: park.is_some() && parked.is_none_or(|(_, full)| !full),
                 };
             }
         }
@@ -177,7 +194,7 @@ impl Trimmer {
 
     /// Says once when unfinished work holds the log, and once when it no longer does.
     fn held_note(&mut self, plan: &TrimReport, low: &LowWater) -> Vec<Entry> {
-        let held = plan.held_by_low_water > 0;
+        let held = plan.held_by_low_water > 0 && !low.parking;
         if held == self.told_held {
             return Vec::new();
         }
@@ -236,6 +253,7 @@ impl Trimmer {
         for name in retention
             .subscriptions
             .iter()
+            .filter(|subscription| subscription.park.is_none())
             .map(|subscription| &subscription.name)
         {
             let behind = cursors.get(name).is_none_or(leaving);

@@ -293,8 +293,9 @@ impl Views {
             batch.commit()?;
         }
         self.recent.extend(&identities);
-        self.recent.set_applied(frame);
+        // Before `applied`: who reads that first and the flows then has nothing older.
         self.delivering.apply(changes, frame);
+        self.recent.set_applied(frame);
         let full = self.recent.len() >= RECENT_MAX || self.delivering.unstored() >= RECENT_MAX;
         if full || !trims.is_empty() {
             self.store()?;
@@ -456,6 +457,12 @@ impl Views {
             found.push(codec::read_polled(&value).ok_or(ViewsError::Value)?);
         }
         Ok(found)
+    }
+
+    /// Takes in where a shard of a flow stood, from its park. What the log says of it afterwards may be
+    /// in there already.
+    pub(crate) fn adopt(&self, flow: &str, shard: u16, state: Restored) {
+        self.delivering.adopt(flow, shard, state);
     }
 
     /// How far a shard of a flow has delivered, as far as the views have applied the log; `None` if

@@ -161,7 +161,7 @@ impl Audit {
                     self.deliveries.closed(cx, &closed);
                     self.history.close(&closed.id);
                 }
-                Entry::Chunk(_) | Entry::Joined(_) | Entry::Unknown { .. } => {}
+                Entry::Chunk(_) | Entry::Joined(_) | Entry::Park(_) | Entry::Unknown { .. } => {}
             }
         }
     }

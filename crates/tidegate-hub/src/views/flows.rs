@@ -83,6 +83,14 @@ impl Flows {
         }
     }
 
+    pub(super) fn adopt(&self, flow: &str, shard: u16, restored: Restored) {
+        let key = (flow.to_owned(), shard);
+        let mut state = self.write();
+        let progress = Progress::resume(flow, shard, restored);
+        state.flows.insert(key.clone(), progress);
+        state.changed.insert(key);
+    }
+
     /// Events and attempts that a start would have to read again.
     pub(super) fn unstored(&self) -> usize {
         self.0

@@ -107,7 +107,7 @@ pub(crate) fn settle(hub: &Hub) {
     assert!(hub.settled(Duration::from_secs(30)));
 }
 
-fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is() {
         assert!(
@@ -417,6 +417,7 @@ fn an_unread_subscription_holds_the_log_and_is_named() {
     settings.retention.subscriptions = vec![SubscriptionRetention {
         name: "checkout/orders".to_owned(),
         lag_max: None,
+        park: None,
     }];
     let (hub, _) = open(&settings);
     fill(&hub, 12 << 20);
@@ -445,6 +446,7 @@ fn a_full_log_refuses_and_recovers_by_a_trim() {
     settings.retention.subscriptions = vec![SubscriptionRetention {
         name: "checkout/orders".to_owned(),
         lag_max: None,
+        park: None,
     }];
     settings.retention.policy.size_max = 4 << 20;
     let (hub, _) = open(&settings);

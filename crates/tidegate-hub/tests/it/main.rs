@@ -9,3 +9,4 @@ mod books;
 mod disk;
 mod flows;
 mod hub;
+mod parks;
