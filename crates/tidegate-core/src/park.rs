@@ -23,11 +23,7 @@ mod index;
 mod reader;
 mod store;
 #[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tidegate_types::position::{FrameNumber, Place};
 use tokio::sync::{oneshot, watch};
 
 use crate::appender::{Appender, Look, system};
-use crate::applier::{APPLY_QUEUE_FRAMES, Applier};
+use crate::applier::{APPLY_QUEUE_FRAMES, Applier, Written};
 use crate::clock::now;
 use crate::disk::{DiskError, FsDisk};
 use crate::inbox::Inbox;
@@ -185,30 +185,7 @@ impl Hub {
             outbox: Outbox::default(),
             pace: Pace::default(),
         };
-        let applier = Applier {
-            views: Arc::clone(&views),
-            inbox: Arc::clone(&inbox),
-            stats: Arc::clone(&stats),
-            progress: Arc::clone(&progress),
-        };
-        let parker = Parker::new(
-            opened,
-            settings,
-            (Arc::clone(&reader), Arc::clone(&views)),
-            Arc::clone(&inbox),
-            (Arc::clone(&retention), Arc::clone(&cursors)),
-        );
-        let scrubber = scrubber(&reader, &inbox, &stats);
-        let applier_reader = Arc::clone(&reader);
-        let threads = vec![
-            spawn("tidegate-log", move || appender.run())?,
-            spawn("tidegate-views", move || {
-                applier.run(&*applier_reader, &written_rx)
-            })?,
-            spawn("tidegate-park", move || parker.run())?,
-            spawn("tidegate-scrub", move || scrubber.run())?,
-        ];
-        Ok(Self {
+        let hub = Self {
             origin: settings.origin.clone(),
             inbox,
             reader,
@@ -220,8 +197,45 @@ impl Hub {
             retention,
             cursors,
             parks,
-            threads: Mutex::new(threads),
-        })
+            threads: Mutex::default(),
+        };
+        hub.begin(settings, appender, written_rx, opened)?;
+        Ok(hub)
+    }
+
+    /// Starts the threads. If one cannot be started, the others end with the hub.
+    fn begin(
+        &self,
+        settings: &HubSettings,
+        appender: Appender,
+        written: Receiver<Written>,
+        parks: OpenedParks,
+    ) -> Result<(), HubError> {
+        let applier = Applier {
+            views: Arc::clone(&self.views),
+            inbox: Arc::clone(&self.inbox),
+            stats: Arc::clone(&self.stats),
+            progress: Arc::clone(&self.progress),
+        };
+        let parker = Parker::new(
+            parks,
+            settings,
+            (Arc::clone(&self.reader), Arc::clone(&self.views)),
+            Arc::clone(&self.inbox),
+            Arc::clone(&self.retention),
+            Arc::clone(&self.cursors),
+        );
+        let scrubber = scrubber(&self.reader, &self.inbox, &self.stats);
+        let reader = Arc::clone(&self.reader);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push(spawn("tidegate-log", move || appender.run())?);
+        threads.push(spawn("tidegate-views", move || {
+            applier.run(&*reader, &written);
+        })?);
+        threads.push(spawn("tidegate-park", move || parker.run())?);
+        threads.push(spawn("tidegate-scrub", move || scrubber.run())?);
+        drop(threads);
+        Ok(())
     }
 
     /// The region whose hub it is.

@@ -45,6 +45,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The shard that parks are kept for: flows have one.
 const SHARD: u16 = 0;
 
+/// How far each subscription has read.
+type Cursors = ArcSwap<BTreeMap<String, Place>>;
+
 /// What the thread needs.
 pub(crate) struct Parker {
     folder: PathBuf,
@@ -55,7 +58,7 @@ pub(crate) struct Parker {
     views: Arc<Views>,
     inbox: Arc<Inbox>,
     retention: Arc<ArcSwap<Retention>>,
-    cursors: Arc<ArcSwap<BTreeMap<String, Place>>>,
+    cursors: Arc<Cursors>,
     retry_at: UnixMillis,
 }
 
@@ -105,10 +108,8 @@ impl Parker {
         settings: &HubSettings,
         (reader, views): (Arc<dyn LogReader>, Arc<Views>),
         inbox: Arc<Inbox>,
-        (retention, cursors): (
-            Arc<ArcSwap<Retention>>,
-            Arc<ArcSwap<BTreeMap<String, Place>>>,
-        ),
+        retention: Arc<ArcSwap<Retention>>,
+        cursors: Arc<Cursors>,
     ) -> Self {
         let parks = opened.shared();
         let stores = opened.parks.into_iter().map(|(flow, park)| {
@@ -234,7 +235,7 @@ impl Parker {
             index: 0,
         };
         let done = store.park.last_mark().map(|mark| mark.through);
-        let from = done.unwrap_or(place(FrameNumber(0)));
+        let from = done.unwrap_or_else(|| place(FrameNumber(0)));
         // Nothing is needed before the first that is.
         let mut from = from.max(place(bounds.first)).max(need.first());
         let mut reached = Reached::Target;

@@ -60,7 +60,7 @@ pub enum Entry {
     /// A fault that is open no longer.
     FaultClosed(Box<FaultClosed>),
     /// An entry of a park, which is a log of its own.
-    Park(Box<ParkEntry>),
+    Park(ParkEntry),
     /// A kind of a later version.
     Unknown {
         /// Its code.

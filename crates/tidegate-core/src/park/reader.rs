@@ -108,10 +108,10 @@ impl ParkReader {
             let Entry::Park(entry) = entry else {
                 continue;
             };
-            match *entry {
+            match entry {
                 ParkEntry::Event(parked) if parked.place >= *at => {
                     let place = parked.place;
-                    if !take(Met::Event(Box::new(parked))) {
+                    if !take(Met::Event(parked)) {
                         // It was not taken, so it is met again.
                         *at = place;
                         return Ok(false);
@@ -144,10 +144,10 @@ impl ParkReader {
         };
         for (_, entry) in self.log.entries(&frame)? {
             if let Entry::Park(entry) = entry
-                && let ParkEntry::Event(parked) = *entry
+                && let ParkEntry::Event(parked) = entry
                 && parked.place == place
             {
-                return Ok(Some(parked));
+                return Ok(Some(*parked));
             }
         }
         Ok(None)

@@ -148,7 +148,7 @@ impl<D: Disk> Park<D> {
                         continue;
                     };
                     let bytes = frame.bytes().len() as u64;
-                    match *entry {
+                    match entry {
                         ParkEntry::Event(parked) => self.fill(parked.place, parked.place, 1, bytes),
                         ParkEntry::Passed(runs) => {
                             if let Some((first, last)) = span(&runs) {
@@ -196,7 +196,7 @@ impl<D: Disk> Park<D> {
             appended,
             event: event.clone(),
         };
-        let entry = encode_entry(&Entry::Park(Box::new(ParkEntry::Event(parked))));
+        let entry = encode_entry(&Entry::Park(ParkEntry::Event(Box::new(parked))));
         if !self.log.has_room(&entry, &self.draft, self.quota) {
             return Ok(Taken::Full);
         }
@@ -213,7 +213,7 @@ impl<D: Disk> Park<D> {
         id: EventId,
     ) -> Result<bool, ParkError> {
         if self.passed_count >= PASSED_MAX {
-            let entry = Entry::Park(Box::new(ParkEntry::Passed(self.passed.clone())));
+            let entry = Entry::Park(ParkEntry::Passed(self.passed.clone()));
             if !self
                 .log
                 .has_room(&encode_entry(&entry), &self.draft, self.quota)
@@ -243,7 +243,7 @@ impl<D: Disk> Park<D> {
         let Some(places) = span(&runs) else {
             return Ok(());
         };
-        let entry = encode_entry(&Entry::Park(Box::new(ParkEntry::Passed(runs))));
+        let entry = encode_entry(&Entry::Park(ParkEntry::Passed(runs)));
         self.push(now, &entry, places, 0)
     }
 
@@ -321,7 +321,7 @@ impl<D: Disk> Park<D> {
     /// The park cannot be written; nothing is parked.
     pub fn mark(&mut self, now: UnixMillis, mark: ParkMark) -> Result<(), ParkError> {
         self.write_passed(now)?;
-        let entry = Entry::Park(Box::new(ParkEntry::Mark(Box::new(mark.clone()))));
+        let entry = Entry::Park(ParkEntry::Mark(Box::new(mark.clone())));
         let entry = encode_entry(&entry);
         if entry.fits_frame() {
             if self.draft.push(&entry).is_none() {

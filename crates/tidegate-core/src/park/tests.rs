@@ -142,7 +142,7 @@ impl World {
                 self.state.done.insert(first);
             }
             let from = open.iter().filter(|it| it.1 == key).nth(1);
-            let from = from.map_or(at(self.head + 1, 0), |it| it.0);
+            let from = from.map_or_else(|| at(self.head + 1, 0), |it| it.0);
             let lane = self.state.held.iter_mut().find(|lane| lane.key == key);
             lane.unwrap().from = from;
             return;
@@ -179,7 +179,7 @@ impl World {
     fn move_low(&mut self) {
         let open = self.open_events();
         let first = open.iter().find(|it| !self.is_apart(it.0, &it.1));
-        let low = first.map_or(at(self.head + 1, 0), |it| it.0);
+        let low = first.map_or_else(|| at(self.head + 1, 0), |it| it.0);
         self.state.low = self.state.low.max(low);
         self.state.done = self.state.done.split_off(&self.state.low);
     }
@@ -188,7 +188,10 @@ impl World {
     /// what was marked goes.
     fn trim(&mut self, target: u64) -> Result<bool, ParkError> {
         let need = Need::of(&self.state);
-        let from = self.park.last_mark().map_or(at(1, 0), |mark| mark.through);
+        let from = self
+            .park
+            .last_mark()
+            .map_or_else(|| at(1, 0), |mark| mark.through);
         let mut through = at(target, 0);
         for (place, entry) in self.log.range(from.min(through)..through) {
             let taken = self.park.take(NOW, &need, (*place, NOW), entry, |event| {

@@ -75,15 +75,15 @@ fn payload(kind: u8, mut fields: Decoder<'_>, bytes: &Bytes) -> Result<Entry, Fi
         kind::RECEIPTS => Entry::Receipts(Box::new(decode_receipts(&mut fields)?)),
         kind::RETRYING => Entry::Retrying(Box::new(read_retrying(&mut fields)?)),
         kind::FAULT_CLOSED => Entry::FaultClosed(Box::new(decode_closed(&mut fields)?)),
-        kind::PARKED_EVENT => Entry::Park(Box::new(ParkEntry::Event(ParkedEvent {
+        kind::PARKED_EVENT => Entry::Park(ParkEntry::Event(Box::new(ParkedEvent {
             place: read_place(&mut fields)?,
             appended: UnixMillis(fields.u64()?),
             event: event(&mut fields)?,
         }))),
-        kind::PARK_PASSED => Entry::Park(Box::new(ParkEntry::Passed(decode_passed(&mut fields)?))),
+        kind::PARK_PASSED => Entry::Park(ParkEntry::Passed(decode_passed(&mut fields)?)),
         kind::PARK_MARK => {
             let mark = Box::new(decode_mark(&mut fields)?);
-            Entry::Park(Box::new(ParkEntry::Mark(mark)))
+            Entry::Park(ParkEntry::Mark(mark))
         }
         _ => {
             let payload = bytes.slice(super::ENTRY_HEADER_BYTES..);

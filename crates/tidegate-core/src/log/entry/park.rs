@@ -15,7 +15,7 @@ use crate::log::codec::{Decoder, Encoder, FieldError, length};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParkEntry {
     /// An event that the flow still needs.
-    Event(ParkedEvent),
+    Event(Box<ParkedEvent>),
     /// Events that the flow does not want, so that they can be counted. They stand before the next
     /// event of the park.
     Passed(Vec<PassedRun>),

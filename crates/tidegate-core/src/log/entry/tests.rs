@@ -137,11 +137,11 @@ prop_compose! {
 fn park() -> impl Strategy<Value = ParkEntry> {
     let parked = (place(), any::<u64>(), event()).prop_map(|(place, appended, event)| {
         let appended = UnixMillis(appended);
-        ParkEntry::Event(ParkedEvent {
+        ParkEntry::Event(Box::new(ParkedEvent {
             place,
             appended,
             event,
-        })
+        }))
     });
     let run = (place(), any::<u64>(), vec(any::<[u8; 16]>(), 0..4));
     let run = run.prop_map(|(first, appended, ids)| PassedRun {
@@ -244,7 +244,7 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
         2 => receipts().prop_map(|entry| Entry::Receipts(Box::new(entry))),
         1 => retrying().prop_map(|entry| Entry::Retrying(Box::new(entry))),
         1 => closed(),
-        2 => park().prop_map(|entry| Entry::Park(Box::new(entry))),
+        2 => park().prop_map(Entry::Park),
         1 => unknown,
     ]
 }
