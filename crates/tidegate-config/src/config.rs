@@ -16,8 +16,8 @@ use tidegate_wire::signature::Spec;
 
 pub use changes::{Change, ChangeKind};
 pub use deliver::{
-    AnswerClass, Auth, AwsKey, Batch, Breaker, Calling, Deliver, OAuth2, Order, OutwardTls, Proxy,
-    Rate, Sign, StatusRule,
+    AnswerClass, Auth, AwsKey, Batch, Breaker, Calling, Deliver, OAuth2, Order, OutwardTls, Park,
+    Proxy, Rate, Sign, StatusRule,
 };
 pub use poll::{
     HttpSource, Next, Poll, PollEvents, PollSource, Received, Schedule, SqsSource, TimeFormat,

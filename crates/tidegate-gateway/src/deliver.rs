@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use commands::{CommandError, ResubmitRequest, Resubmitted};
 pub(crate) use flow::DeliverFlow;
 pub use flow::EndpointProblem;
+pub(crate) use log::wants;
 pub use status::{Breaker, DeliverStatus};
 
 use crate::outbound::{Transport, TransportSettings};

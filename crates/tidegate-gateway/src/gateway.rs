@@ -19,7 +19,9 @@ use tidegate_hub::books::Closed;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_hub::post::postman;
-use tidegate_hub::settings::{HubSettings, Retention, SubscriptionRetention};
+use tidegate_hub::settings::{
+    HubSettings, OnFull, ParkRetention, Retention, SubscriptionRetention,
+};
 use tidegate_types::time::UnixMillis;
 use tokio::sync::{Semaphore, watch};
 
@@ -28,7 +30,7 @@ pub use crate::books::BooksError;
 pub use crate::deliver::{
     Breaker, CommandError, DeliverStatus, EndpointProblem, ResubmitRequest, Resubmitted,
 };
-use crate::deliver::{Deliveries, low_cursor};
+use crate::deliver::{Deliveries, low_cursor, wants};
 pub use crate::feeds::KeyError;
 use crate::feeds::{ConsumerDoor, STREAMS_MAX, searches};
 pub use crate::generation::CompileFailure;
@@ -463,10 +465,20 @@ pub fn hub_settings(config: &Config) -> HubSettings {
 }
 
 fn retention(config: &Config) -> Retention {
-    // What was not delivered holds the log however old it gets.
+    // What was not delivered is kept however old it gets: in the log, then in the park of the flow.
     let deliveries = config.deliveries.iter().map(|flow| SubscriptionRetention {
         name: low_cursor(&flow.name),
         lag_max: None,
+        park: Some(ParkRetention {
+            flow: flow.name.clone(),
+            quota: flow.park.quota,
+            on_full: if flow.park.discards {
+                OnFull::Discard
+            } else {
+                OnFull::Hold
+            },
+            wants: wants(config, flow),
+        }),
     });
     let subscriptions = config.services.iter().flat_map(|service| {
         service

@@ -30,6 +30,9 @@ use crate::views::Views;
 /// The quota of a park whose flow is not configured: nothing is added to it.
 const QUOTA_CLOSED: u64 = 0;
 
+/// Bytes of a park looked through for its first event: passed events stand in between.
+const SINCE_BYTES: u64 = 4 << 20;
+
 /// A park could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ParksError {
@@ -297,6 +300,26 @@ impl Hub {
                 met(Met::Entry(time, entry))
             }),
         }
+    }
+
+    /// When the first event in the park of a flow was appended to the log.
+    #[must_use]
+    pub fn parked_since(&self, flow: &str) -> Option<UnixMillis> {
+        let park = self.parked().reader(flow)?;
+        let mut since = None;
+        let first = Place {
+            incarnation: Incarnation(0),
+            frame: FrameNumber(0),
+            index: 0,
+        };
+        let walked = park.walk(first, SINCE_BYTES, |met| {
+            let park::Met::Event(parked) = met else {
+                return true;
+            };
+            since = Some(parked.appended);
+            false
+        });
+        walked.ok().and(since)
     }
 
     /// Like [`Hub::at`], for a flow that delivers: also an event in its park.

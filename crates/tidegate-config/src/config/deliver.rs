@@ -119,6 +119,17 @@ pub struct Deliver {
     pub rate: Option<Rate>,
     /// Requests under way at a time.
     pub concurrency: u32,
+    /// Where what it holds of the log goes.
+    pub park: Park,
+}
+
+/// The park of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Park {
+    /// Bytes on disk it may take.
+    pub quota: u64,
+    /// Whether what has no room is given up, instead of holding the log.
+    pub discards: bool,
 }
 
 /// What waits for what.

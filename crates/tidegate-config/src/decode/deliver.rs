@@ -10,7 +10,8 @@ use super::Decoder;
 use super::flows::Scope;
 use super::services::texts;
 use crate::config::{
-    AnswerClass, AwsKey, Batch, Breaker, Deliver, Order, Rate, Sign, StatusRule, System, Topology,
+    AnswerClass, AwsKey, Batch, Breaker, Deliver, Order, Park, Rate, Sign, StatusRule, System,
+    Topology,
 };
 use crate::diagnostic::{Code, Problem, Span};
 use crate::shape::{Checked, Datum, Fields};
@@ -88,6 +89,7 @@ impl Decoder<'_> {
             batch: optional(deliver, "batch", batch)?,
             rate: optional(deliver, "rate", rate)?,
             concurrency: small(deliver, "concurrency")?,
+            park: park(deliver.fields("park")?)?,
         })
     }
 
@@ -296,6 +298,13 @@ fn optional<T>(
 
 fn small(fields: &Fields, key: &str) -> Option<u32> {
     u32::try_from(fields.integer(key)?).ok()
+}
+
+fn park(fields: &Fields) -> Option<Park> {
+    Some(Park {
+        quota: fields.integer("quota")?,
+        discards: fields.word("on-full")? == "discard",
+    })
 }
 
 fn batch(fields: &Fields) -> Option<Batch> {

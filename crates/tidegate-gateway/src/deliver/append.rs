@@ -56,7 +56,7 @@ async fn faults(hub: &Arc<Hub>, flow: Arc<str>, asides: Vec<SetAside<Body>>) -> 
     let hub = Arc::clone(hub);
     let read = tokio::task::spawn_blocking(move || {
         let faults = asides.into_iter().map(|aside| {
-            let entry = whole(&hub, aside.place);
+            let entry = whole(&hub, &flow, aside.place);
             fault(&flow, aside, entry)
         });
         faults.collect()
@@ -67,8 +67,8 @@ async fn faults(hub: &Arc<Hub>, flow: Arc<str>, asides: Vec<SetAside<Body>>) -> 
     }
 }
 
-fn whole(hub: &Hub, place: Place) -> Option<EventEntry> {
-    match hub.at(place) {
+fn whole(hub: &Hub, flow: &str, place: Place) -> Option<EventEntry> {
+    match hub.at_for(flow, place) {
         Ok(Some(found)) => match found.entry {
             Entry::Event(entry) => Some(entry),
             _ => None,

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidegate_config::Config;
+use tidegate_config::config::Deliver;
 use tidegate_core::books::{Hour, HourTally, Tally};
 use tidegate_core::deliver::{Arrival, Page, ReadRequest};
 use tidegate_core::log::engine::ReadError;
 use tidegate_core::log::entry::{Entry, EventEntry};
 use tidegate_hub::hub::Hub;
+use tidegate_hub::parks::Met;
 use tidegate_hub::query::{PageLimits, QueryError};
+use tidegate_hub::settings::Wants;
+use tidegate_map::Filter;
 use tidegate_types::event::Event;
 use tidegate_types::name::kind_matches;
 use tidegate_types::position::{FrameNumber, Place};
-use tidegate_types::time::UnixMillis;
 use tidegate_wire::cloudevents::{CloudEvent, encode_structured};
 use tokio::sync::Semaphore;
 
@@ -67,9 +71,16 @@ fn read(
     let mut passed: Vec<Vec<HourTally>> = Vec::new();
     let mut passing: Vec<HourTally> = Vec::new();
     let mut judged: Vec<Option<Arc<str>>> = Vec::new();
-    let wanted = |appended: UnixMillis, entry: &Entry| {
-        let Entry::Event(entry) = entry else {
-            return false;
+    let wanted = |met: Met<'_>| {
+        let (appended, entry) = match met {
+            Met::Entry(appended, Entry::Event(entry)) => (appended, entry),
+            Met::Entry(..) => return false,
+            Met::Passed(hours) => {
+                for it in hours {
+                    HourTally::note(&mut passing, it.hour, it.tally);
+                }
+                return false;
+            }
         };
         match flow.judge(&entry.event, subsystem) {
             Some(verdict) => {
@@ -85,7 +96,7 @@ fn read(
         }
     };
     let after = before(request.from);
-    let found = match hub.scan_timed(Some(after), limits, wanted) {
+    let found = match hub.scan_for(&flow.config.name, after, limits, wanted) {
         // Trimmed, which only happens to a flow that did not hold the log: it goes on with what there is.
         Err(QueryError::Log(ReadError::Trimmed { first })) => {
             let name = &flow.config.name;
@@ -177,7 +188,10 @@ pub(super) async fn bodies(
     let _permit = SCANS.acquire().await.ok();
     let read = tokio::task::spawn_blocking(move || {
         let read = places.into_iter().map(|place| {
-            let entry = match hub.at(place)?.map(|found| found.entry) {
+            let entry = match hub
+                .at_for(&flow.config.name, place)?
+                .map(|found| found.entry)
+            {
                 Some(Entry::Event(entry)) => Some(entry),
                 // A fault that is sent again stands where its event does.
                 Some(Entry::Fault(fault)) => fault.event,
@@ -207,20 +221,39 @@ impl DeliverFlow {
 
     /// Whether the flow wants an event; inside, why that cannot be told.
     pub(super) fn judge(&self, event: &Event, subsystem: &str) -> Option<Option<Arc<str>>> {
-        let config = &self.config;
-        let is_on = config.on.iter().any(|it| kind_matches(it, &event.kind));
-        let is_from = config.from.is_empty() || config.from.contains(&event.flow);
-        if !is_on || !is_from {
-            return None;
-        }
-        let Some(filter) = &self.filter else {
-            return Some(None);
-        };
-        match filter.matches(&document(event, subsystem)) {
-            Ok(true) => Some(None),
-            Ok(false) => None,
-            Err(error) => Some(Some(format!("when: {}", error.text).into())),
-        }
+        judge(&self.config, self.filter.as_ref(), event, subsystem)
+    }
+}
+
+/// What of the log a flow wants to be parked: what it would send, or set aside since that cannot be told.
+pub(crate) fn wants(config: &Config, flow: &Deliver) -> Wants {
+    let (flow, subsystem) = (flow.clone(), config.subsystem.clone());
+    // It compiles, as the configuration was checked; without it, too much would be parked and no less.
+    let filter = flow.when.as_deref().map(Filter::compile);
+    let filter = filter.and_then(Result::ok);
+    Wants(Arc::new(move |event| {
+        judge(&flow, filter.as_ref(), event, &subsystem).is_some()
+    }))
+}
+
+fn judge(
+    config: &Deliver,
+    filter: Option<&Filter>,
+    event: &Event,
+    subsystem: &str,
+) -> Option<Option<Arc<str>>> {
+    let is_on = config.on.iter().any(|it| kind_matches(it, &event.kind));
+    let is_from = config.from.is_empty() || config.from.contains(&event.flow);
+    if !is_on || !is_from {
+        return None;
+    }
+    let Some(filter) = filter else {
+        return Some(None);
+    };
+    match filter.matches(&document(event, subsystem)) {
+        Ok(true) => Some(None),
+        Ok(false) => None,
+        Err(error) => Some(Some(format!("when: {}", error.text).into())),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
+use tidegate_hub::parks::FlowPark;
 use tidegate_hub::stats::HubStats;
 use tidegate_types::time::UnixMillis;
 
@@ -245,17 +246,50 @@ fn deliver_series(to: &mut Samples<'_>, public: &Public) -> fmt::Result {
         "deliver_lag_seconds",
         "Age of the frame with the first event that is not settled",
     );
-    to.gauges(about, "flow", ages)
+    to.gauges(about, "flow", ages)?;
+    let parks = public.hub.parks();
+    for (name, help, value) in PARK_GAUGES {
+        let values = parks.iter().map(|it| (it.flow.as_str(), value(it)));
+        to.gauges((name, help), "flow", values)?;
+    }
+    Ok(())
 }
+
+/// Gauges of a park: name, help, value.
+type ParkGauge = (&'static str, &'static str, fn(&FlowPark) -> f64);
+
+const PARK_GAUGES: [ParkGauge; 5] = [
+    (
+        "park_events",
+        "Events that a held flow keeps outside the log",
+        |it| it.status.events as f64,
+    ),
+    ("park_bytes", "Their bytes", |it| it.status.bytes as f64),
+    (
+        "park_disk_bytes",
+        "Disk the park takes, preallocated parts included",
+        |it| it.status.disk_bytes as f64,
+    ),
+    ("park_full", "1 while the park has no room for more", |it| {
+        f64::from(u8::from(it.full))
+    }),
+    (
+        "park_discarded",
+        "Events that had no room and were given up, since the start",
+        |it| it.discarded as f64,
+    ),
+];
 
 /// Reads one frame of each flow that lags.
 fn age(public: &Public, status: &DeliverStatus) -> f64 {
     if status.lag_frames == 0 {
         return 0.0;
     }
-    let frames = public.reader.read(status.low_frame, 1);
-    let frames = frames.unwrap_or_default();
-    let appended = frames.first().map(|frame| frame.header().time);
+    let appended = match public.reader.read(status.low_frame, 1) {
+        Ok(frames) => frames.first().map(|frame| frame.header().time),
+        // It stands in the park.
+        Err(_) => public.hub.parked_since(&status.flow),
+    };
     appended.map_or(0.0, |appended| now().since(appended).as_secs_f64())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::{Field, List, Map, Named, Scalar, Shape, Tagged, Variant, Word};
 use super::services::ON;
 use super::verify::{HMAC_SENT, SECRET_FIELD, SECRETS_FIELD};
-use super::{DAY, FLOWS_MAX, HOUR, JQ, KIB, MIB, MINUTE, SECOND, SECRET};
+use super::{DAY, FLOWS_MAX, HOUR, JQ, KIB, MIB, MINUTE, SECOND, SECRET, TIB};
 
 /// Most rules for statuses, as many as [`tidegate_core`] takes.
 const RULES_MAX: usize = 64;
@@ -96,7 +96,12 @@ const DELIVER_FIELDS: &[Field] = &[
     )
     .default("10"),
     Field::not_yet("to", "Queues and buses of a cloud instead of HTTP."),
-    Field::not_yet("park", "A place of its own for what a held flow cannot send."),
+    Field::empty(
+        "park",
+        &PARK,
+        "Where that goes which the flow cannot send and the log will not keep any longer, so that a dead \
+         endpoint fills the log for nobody.",
+    ),
 ];
 
 static FROM: Shape = Shape::List(List {
@@ -348,6 +353,25 @@ static BATCH_EVENTS: Shape = Shape::Scalar(Scalar::Integer {
     least: 2,
     most: 1000,
 });
+static PARK: Shape = Shape::Map(Map::new(&[
+    Field::optional("quota", &QUOTA, "The most disk it takes, besides the log.").default("1GiB"),
+    Field::optional("on-full", &ON_FULL, "What happens when that is taken.").default("hold"),
+]));
+static QUOTA: Shape = Shape::Scalar(Scalar::Bytes {
+    least: 16 * MIB,
+    most: TIB,
+});
+static ON_FULL: Shape = Shape::Scalar(Scalar::Word(&[
+    Word::new(
+        "hold",
+        "the log keeps what has no room, until it is full too and refuses new events",
+    ),
+    Word::new(
+        "discard",
+        "what has no room is given up, and the timeline says how many events and where they stood",
+    ),
+]));
+
 static BATCH_BYTES: Shape = Shape::Scalar(Scalar::Bytes {
     least: KIB,
     most: 8 * MIB,
