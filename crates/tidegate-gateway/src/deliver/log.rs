@@ -99,23 +99,7 @@ fn read(
     let found = match hub.scan_for(&flow.config.name, after, limits, wanted) {
         // Trimmed, which only happens to a flow that did not hold the log: it goes on with what there is.
         Err(QueryError::Log(ReadError::Trimmed { first })) => {
-            let name = &flow.config.name;
-            let text = format!(
-                "flow {name} goes on at frame {first}: what stood before was removed while the flow was not in the configuration"
-            );
-            tracing::warn!(flow = name, "{text}");
-            hub.record("flow-passed", &text, &[("flow", name.clone())]);
-            let end = Place {
-                frame: first,
-                index: 0,
-                ..request.from
-            };
-            return Ok(Page {
-                arrivals: Vec::new(),
-                end: end.max(request.from),
-                filtered_after: Vec::new(),
-                at_end: false,
-            });
+            return Ok(passed_over(hub, &flow.config.name, first, request.from));
         }
         other => other?,
     };
@@ -139,6 +123,26 @@ fn read(
         filtered_after: rest.next().unwrap_or(passing),
         at_end: found.at_end,
     })
+}
+
+/// The empty page that leads to the first frame that is left.
+fn passed_over(hub: &Hub, name: &str, first: FrameNumber, from: Place) -> Page<Body> {
+    let text = format!(
+        "flow {name} goes on at frame {first}: what stood before was removed while the flow was not in the configuration"
+    );
+    tracing::warn!(flow = name, "{text}");
+    hub.record("flow-passed", &text, &[("flow", name.to_owned())]);
+    let end = Place {
+        frame: first,
+        index: 0,
+        ..from
+    };
+    Page {
+        arrivals: Vec::new(),
+        end: end.max(from),
+        filtered_after: Vec::new(),
+        at_end: false,
+    }
 }
 
 fn arrival(
