@@ -61,6 +61,7 @@ impl Figures {
         );
         self.say("feed gaps", breaches.count(Breach::Unfed));
         self.say("feed repeats", breaches.count(Breach::FedTwice));
+        self.around(tallied);
         self.say("frames checked", tallied.frames);
         self.say("torn tails cut", tallied.torn);
         self.say("requests refused for a while (503)", tallied.refused);
@@ -78,9 +79,66 @@ impl Figures {
             ("a fault", tallied.faults),
             ("a read of the subscription", tallied.read),
             ("a page of a feed", tallied.fed),
+            ("a delivery", tallied.around.delivered.events),
+            ("a polled item", tallied.around.items),
+            ("a question for the books", tallied.around.books),
         ] {
             self.demand(count > 0, || format!("{what} never happened"));
         }
+    }
+
+    /// What it tells of the systems that the node calls.
+    fn around(&mut self, tallied: &Tallied) {
+        let (around, breaches) = (&tallied.around, &tallied.breaches);
+        let (delivered, count) = (&around.delivered, |breach| breaches.count(breach));
+        self.say(
+            "events delivered, signed, in order per key",
+            delivered.events,
+        );
+        self.say(
+            "acknowledged or polled and not delivered",
+            count(Breach::Undelivered),
+        );
+        self.say(
+            "deliveries repeated because the sink did not say that it was done",
+            delivered.asked_for,
+        );
+        self.say(
+            "deliveries repeated because there was no receipt on disk at the end of the process",
+            delivered.unreceipted,
+        );
+        self.say(
+            "deliveries repeated without a reason",
+            count(Breach::Unexplained),
+        );
+        self.say(
+            "repeats at a receiver that honours the key",
+            count(Breach::DeliveredTwice),
+        );
+        self.say(
+            "deliveries against the order of their key",
+            count(Breach::Disordered),
+        );
+        self.say(
+            "deliveries of what was not on disk",
+            count(Breach::Premature),
+        );
+        self.say(
+            "items polled",
+            format!(
+                "{}, on {} pages, {} of them given again on purpose",
+                around.items, around.pages, around.again
+            ),
+        );
+        self.say("poll gaps", count(Breach::Unpolled));
+        self.say(
+            "books asked for",
+            format!(
+                "{} times, rows even {}, not to be judged {}",
+                around.books, around.even, around.unknown
+            ),
+        );
+        self.say("books that do not balance", count(Breach::Books));
     }
 
     pub(crate) fn good(&self) -> bool {

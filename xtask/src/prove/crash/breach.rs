@@ -21,6 +21,22 @@ pub(crate) enum Breach {
     Unfed,
     /// A feed gave an event again to a consumer that went on from where it was.
     FedTwice,
+    /// A delivered flow left out an event, or set it aside though the sink takes it in the end.
+    Undelivered,
+    /// Something was delivered that is not in the log, or was not yet.
+    Premature,
+    /// A receiver that honours the idempotency key would process an event twice.
+    DeliveredTwice,
+    /// A delivery was repeated though its receipt was on disk.
+    Unexplained,
+    /// An event came before another one of its key that was appended earlier, or before that one's receipt was on disk.
+    Disordered,
+    /// A polled flow left out an item, or went on before its items were on disk.
+    Unpolled,
+    /// The books do not balance, or do not say what was counted here.
+    Books,
+    /// A request of the node to another system is not what was promised.
+    Request,
     /// An answer is not what was promised.
     Answer,
     /// The log itself is not what it was.
@@ -36,6 +52,14 @@ impl Breach {
             Self::Skipped => "subscriptions that skipped or went back",
             Self::Unfed => "feed gaps",
             Self::FedTwice => "feed repeats",
+            Self::Undelivered => "events not delivered",
+            Self::Premature => "deliveries of what was not on disk",
+            Self::DeliveredTwice => "repeats at a receiver that honours the key",
+            Self::Unexplained => "repeated deliveries without a reason",
+            Self::Disordered => "violations of the order per key",
+            Self::Unpolled => "poll gaps",
+            Self::Books => "books that do not balance",
+            Self::Request => "wrong requests",
             Self::Answer => "wrong answers",
             Self::Log => "logs shortened, damaged or rewritten",
         }
@@ -62,6 +86,15 @@ impl Breaches {
         if !good {
             self.add(breach, what);
         }
+    }
+
+    /// Takes those of another.
+    pub(crate) fn join(&mut self, other: Self) {
+        for (breach, count) in other.counts {
+            *self.counts.entry(breach).or_default() += count;
+        }
+        let room = TOLD_MAX.saturating_sub(self.told.len());
+        self.told.extend(other.told.into_iter().take(room));
     }
 
     pub(crate) fn count(&self, breach: Breach) -> u64 {

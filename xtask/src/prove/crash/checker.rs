@@ -17,13 +17,18 @@ use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
 use super::breach::{Breach, Breaches};
+use super::deliveries::{self, Deliveries};
 use super::disk::ReadOnly;
+use super::polls::{self, Polls};
 use super::traffic::{Content, Key, Traffic, number_of};
 
 /// The region of the node.
 pub(crate) const ORIGIN: &str = "local";
 /// The subsystem of the node.
 pub(crate) const SUBSYSTEM: &str = "proof";
+
+/// The subscription of the subscriber.
+const SUBSCRIPTION: &str = "worker/everything";
 
 /// Bytes of frames read in one step.
 const STEP_BYTES: usize = 4 << 20;
@@ -46,30 +51,34 @@ pub(crate) struct Checker {
     pub(crate) seen: HashMap<Key, Seen>,
     /// The events in the order of the log.
     pub(crate) events: Vec<(Place, EventId)>,
-    /// The last cursor of the one subscription.
-    pub(crate) cursor: Option<Place>,
+    /// The last cursor of each subscription; flows that deliver keep some too.
+    cursors: HashMap<String, Place>,
     /// Faults, those carried forward not counted again.
     pub(crate) faults: u64,
     /// Faults that were carried forward, out of segments that were removed.
     carried: HashSet<EventId>,
     pub(crate) torn: u64,
     pub(crate) frames: u64,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) polls: Polls,
 }
 
 impl Checker {
-    /// For the log in `folder`.
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    /// For the log in `folder`, of traffic with this seed.
+    pub(crate) fn new(folder: PathBuf, seed: u64) -> Self {
         Self {
             folder,
             last: None,
             first: FrameNumber(0),
             seen: HashMap::new(),
             events: Vec::new(),
-            cursor: None,
+            cursors: HashMap::new(),
             faults: 0,
             carried: HashSet::new(),
             torn: 0,
             frames: 0,
+            deliveries: Deliveries::default(),
+            polls: Polls::new(seed),
         }
     }
 
@@ -182,6 +191,9 @@ impl Checker {
                 Entry::Event(event) => self.event(place, event, traffic, breaches),
                 Entry::Fault(fault) => self.fault(place, fault, traffic, breaches),
                 Entry::Cursor(cursor) => self.moved(cursor, breaches),
+                Entry::Receipts(receipts) => {
+                    self.deliveries.receipts(header.number, receipts, breaches);
+                }
                 _ => {}
             }
         }
@@ -196,6 +208,10 @@ impl Checker {
     ) {
         let event = &entry.event;
         self.events.push((place, event.id));
+        self.deliveries.event(place, entry);
+        if event.flow == polls::FLOW {
+            return self.polls.event(place, entry, breaches);
+        }
         let Some(number) = number_of(&event.external_id) else {
             return breaches.add(Breach::Altered, || {
                 format!("event {:?} at {place:?} was never sent", event.external_id)
@@ -224,6 +240,17 @@ impl Checker {
     }
 
     fn fault(&mut self, place: Place, fault: &Fault, traffic: &Traffic, breaches: &mut Breaches) {
+        if fault.flow == deliveries::FLOW || fault.flow == polls::FLOW {
+            return breaches.add(Breach::Undelivered, || {
+                format!(
+                    "{} set {} aside as {}: {}",
+                    fault.flow,
+                    fault.external_id,
+                    fault.cause.name(),
+                    fault.message
+                )
+            });
+        }
         let Some(number) = number_of(&fault.external_id) else {
             return breaches.add(Breach::Altered, || {
                 format!(
@@ -270,15 +297,28 @@ impl Checker {
         }
     }
 
+    /// A life of the node has ended with the log as it was last looked at.
+    pub(crate) fn ended(&mut self, life: u32) {
+        let last = self.last.map_or(FrameNumber(0), |(_, frame, _)| frame);
+        self.deliveries.ended(life, last);
+    }
+
+    /// The last cursor of the one subscription.
+    pub(crate) fn cursor(&self) -> Option<Place> {
+        self.cursors.get(SUBSCRIPTION).copied()
+    }
+
     fn moved(&mut self, cursor: &Cursor, breaches: &mut Breaches) {
-        let forward = self.cursor.is_none_or(|at| at <= cursor.place);
+        let before = self
+            .cursors
+            .insert(cursor.subscription.clone(), cursor.place);
+        let forward = before.is_none_or(|at| at <= cursor.place);
         breaches.unless(forward, Breach::Skipped, || {
             format!(
-                "the cursor goes back from {:?} to {:?}",
-                self.cursor, cursor.place
+                "the cursor of {} goes back from {before:?} to {:?}",
+                cursor.subscription, cursor.place
             )
         });
-        self.cursor = Some(cursor.place);
     }
 
     /// Whether these faults, whose segments were removed, were carried forward.

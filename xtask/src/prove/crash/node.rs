@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::around::Addresses;
+use super::deliveries::{FLOW as OUT, ON};
+use super::polls::FLOW as ITEMS;
+use super::sink::{LIFE_HEADER, WHSEC};
 use super::traffic::{SECRET, TOKEN};
 
 /// A node that is not ready by then will not be.
@@ -32,13 +36,14 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Writes the configuration.
-    pub(crate) fn write(&self) -> Result<()> {
+    /// Writes the configuration for one life.
+    pub(crate) fn write(&self, around: Addresses) -> Result<()> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make {}", self.folder.display()))?;
-        fs::write(self.config(), self.text())?;
+        fs::write(self.config(), self.text(around))?;
         fs::write(self.folder.join("secret.txt"), SECRET)?;
         fs::write(self.folder.join("token.txt"), TOKEN)?;
+        fs::write(self.folder.join("whsec.txt"), WHSEC)?;
         Ok(())
     }
 
@@ -46,11 +51,12 @@ impl Setup {
         self.folder.join("tidegate.yaml")
     }
 
-    fn text(&self) -> String {
+    fn text(&self, around: Addresses) -> String {
         let Self {
             segment, size_max, ..
         } = self;
         let data = self.data.display();
+        let Addresses { sink, source, life } = around;
         format!(
             r#"subsystem: proof
 listen: {{ public: "127.0.0.1:0", admin: "127.0.0.1:0" }}
@@ -58,7 +64,10 @@ data: "{data}"
 log: {{ keep: 1d, segment: {segment}, size-max: {size_max} }}
 limits: {{ body-max: 4MiB }}
 logging: {{ format: json }}
-systems: {{ sender: {{}} }}
+systems:
+  sender: {{}}
+  sink: {{ url: "http://{sink}", private-ranges: [127.0.0.0/8] }}
+  source: {{ url: "http://{source}", private-ranges: [127.0.0.0/8] }}
 flows:
   hooks:
     system: sender
@@ -81,6 +90,22 @@ flows:
       on: ["*"]
       page-max: 500
       consumers: {{ reader: {{ token: "${{file:./token.txt}}" }} }}
+  {OUT}:
+    system: sink
+    deliver:
+      on: {ON}
+      start: oldest
+      request: {{ path: /take, headers: {{ {LIFE_HEADER}: '"{life}"' }}, body: . }}
+      order: per-key
+      sign: {{ scheme: standard-webhooks, secret: "${{file:./whsec.txt}}" }}
+      retry: {{ schedule: [0s, 10ms, 20ms, 50ms, 100ms, 100ms, 200ms, 200ms, 500ms, 500ms] }}
+      breaker: {{ open-min: 100ms, open-max: 200ms }}
+      timeout: 30s
+      concurrency: 16
+  {ITEMS}:
+    system: source
+    poll: {{ every: 1s, request: '/items?after={{cursor}}', items: '.items[]', next: .next, backoff-max: 1s }}
+    event: {{ id: .body.id, type: '"item.changed"', key: .body.customer, data: .body }}
 services:
   worker:
     token: "${{file:./token.txt}}"
@@ -132,19 +157,19 @@ services:
 }
 
 /// Copies the lines to a file, and tells where the node listens once it says so.
-fn read_lines(stderr: ChildStderr, mut file: File, ready: &SyncSender<SocketAddr>) {
+fn read_lines(stderr: ChildStderr, mut file: File, ready: &SyncSender<[SocketAddr; 2]>) {
     for line in BufReader::new(stderr).lines() {
         let Ok(line) = line else { return };
         // The copy is for people; the proof goes on without it.
         let _written = writeln!(file, "{line}");
         let line: Value = serde_json::from_str(&line).unwrap_or_default();
+        let address = |name: &str| line[name].as_str()?.parse().ok();
         if line["message"] == "ready"
-            && let Some(address) = line["listener.public"]
-                .as_str()
-                .and_then(|text| text.parse().ok())
+            && let (Some(public), Some(admin)) =
+                (address("listener.public"), address("listener.admin"))
         {
             // Whoever waited may have killed the node meanwhile.
-            let _told = ready.try_send(address);
+            let _told = ready.try_send([public, admin]);
         }
     }
 }
@@ -183,7 +208,7 @@ impl Drop for Process {
 #[derive(Debug)]
 pub(crate) struct Starting {
     process: Process,
-    told: Receiver<SocketAddr>,
+    told: Receiver<[SocketAddr; 2]>,
     begun: Instant,
 }
 
@@ -194,9 +219,10 @@ impl Starting {
     /// When it ends before, or does not become ready.
     pub(crate) fn ready(self, lines: &Path) -> Result<Node> {
         match self.told.recv_timeout(READY_WITHIN) {
-            Ok(address) => Ok(Node {
+            Ok([address, admin]) => Ok(Node {
                 process: self.process,
                 address,
+                admin,
                 ready_after: self.begun.elapsed(),
             }),
             Err(RecvTimeoutError::Timeout) => bail!(
@@ -223,6 +249,8 @@ impl Starting {
 pub(crate) struct Node {
     process: Process,
     pub(crate) address: SocketAddr,
+    /// Where its admin API is.
+    pub(crate) admin: SocketAddr,
     /// From the start of the process to its word that it is ready.
     pub(crate) ready_after: Duration,
 }
@@ -247,8 +275,9 @@ mod tests {
             None
         }
 
-        fn file(&self, _path: &str) -> io::Result<Vec<u8>> {
-            Ok(SECRET.into())
+        fn file(&self, path: &str) -> io::Result<Vec<u8>> {
+            let whsec = path.ends_with("whsec.txt");
+            Ok(if whsec { WHSEC } else { SECRET }.into())
         }
     }
 
@@ -262,7 +291,13 @@ mod tests {
             size_max: "256MiB",
             env: Vec::new(),
         };
-        let loaded = tidegate_config::load("tidegate.yaml", &setup.text(), None, &Secrets);
+        let around = Addresses {
+            sink: ([127, 0, 0, 1], 8001).into(),
+            source: ([127, 0, 0, 1], 8002).into(),
+            life: 3,
+        };
+        let text = setup.text(around);
+        let loaded = tidegate_config::load("tidegate.yaml", &text, None, &Secrets);
         assert!(loaded.config.is_some(), "{}", loaded.report.render(false));
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::around::{Around, Tally};
+use super::books::Books;
 use super::breach::{Breach, Breaches};
 use super::checker::Checker;
 use super::consumer::Consumer;
@@ -20,6 +22,9 @@ use super::traffic::{Key, Traffic};
 
 /// A node that has not acknowledged what a life needs by then does not work.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(120);
+
+/// The books are asked for at the beginning of every such life.
+const BOOKS_EVERY: u32 = 5;
 
 /// How the load is and when a life ends.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +52,7 @@ pub(crate) struct Trial {
     senders: Vec<Sender>,
     subscriber: Subscriber,
     consumers: Vec<Consumer>,
+    around: Around,
     checker: Checker,
     random: Random,
     /// How many of the acknowledged were looked for in the log.
@@ -69,13 +75,15 @@ pub(crate) struct Tallied {
     /// The first frame that is kept: more than 1 if the log was trimmed.
     pub(crate) first_frame: u64,
     pub(crate) starts: Vec<Duration>,
+    pub(crate) around: Tally,
     pub(crate) breaches: Breaches,
 }
 
 impl Trial {
     /// With an empty data directory.
     pub(crate) fn new(setup: Setup, plan: Plan) -> Result<Self> {
-        setup.write()?;
+        let mut around = Around::new(plan.seed)?;
+        setup.write(around.next())?;
         Ok(Self {
             traffic: Traffic::new(plan.seed, plan.large)?,
             history: History::new(&setup.folder.join("history.tsv"))?,
@@ -84,7 +92,8 @@ impl Trial {
                 .collect(),
             subscriber: Subscriber::default(),
             consumers: Consumer::all(),
-            checker: Checker::new(setup.data.join("log")),
+            around,
+            checker: Checker::new(setup.data.join("log"), plan.seed),
             random: Random::of(plan.seed, u64::MAX),
             demanded: 0,
             starts: Vec::new(),
@@ -96,6 +105,9 @@ impl Trial {
     /// One life: a start, a load, and at a random moment its end by `end`, under load.
     pub(crate) fn live(&mut self, end: impl FnOnce(Node) -> Result<()>) -> Result<()> {
         let node = self.start()?;
+        if self.around.life().is_multiple_of(BOOKS_EVERY) {
+            self.books(&node)?;
+        }
         let address = node.address;
         let stop = AtomicBool::new(false);
         let extra = self.moment(self.plan.within);
@@ -145,10 +157,30 @@ impl Trial {
             .copied()
             .unwrap_or(Duration::from_millis(100));
         let moment = self.moment(usual);
-        self.setup.start()?.kill_after(moment)
+        self.setup.write(self.around.next())?;
+        let early = self.setup.start()?.kill_after(moment)?;
+        self.look()?;
+        Ok(early)
+    }
+
+    /// Reads what the node, which is down, has appended.
+    fn look(&mut self) -> Result<()> {
+        let breaches = &mut self.history.lock().breaches;
+        self.checker.look(&self.traffic, breaches)?;
+        self.checker.ended(self.around.life());
+        self.around.check(&self.checker, breaches);
+        Ok(())
+    }
+
+    /// The books of the node, which balance at any time.
+    fn books(&mut self, node: &Node) -> Result<Books> {
+        let books = Books::of(&self.setup.program, node.admin)?;
+        self.around.even(&books, &mut self.history.lock().breaches);
+        Ok(books)
     }
 
     fn start(&mut self) -> Result<Node> {
+        self.setup.write(self.around.next())?;
         let node = self.setup.start()?.ready(&self.setup.lines())?;
         self.starts.push(node.ready_after);
         self.history.started();
@@ -163,6 +195,7 @@ impl Trial {
     /// Holds the log of the node, which is down, against what was answered since the last check.
     /// `false` if there is a breach.
     pub(crate) fn check(&mut self) -> Result<bool> {
+        self.look()?;
         let mut state = self.history.lock();
         let State {
             acknowledged,
@@ -170,7 +203,6 @@ impl Trial {
             breaches,
             ..
         } = &mut *state;
-        self.checker.look(&self.traffic, breaches)?;
         let new = order.get(self.demanded..).unwrap_or_default();
         self.checker.demand(
             new.iter().filter_map(|key| acknowledged.get_key_value(key)),
@@ -178,20 +210,22 @@ impl Trial {
         );
         self.demanded = order.len();
         self.subscriber
-            .compare(&self.checker.events, self.checker.cursor, breaches);
+            .compare(&self.checker.events, self.checker.cursor(), breaches);
         for consumer in &mut self.consumers {
             consumer.compare(&self.checker.events, breaches);
         }
         Ok(breaches.is_empty())
     }
 
-    /// Everything that was acknowledged is sent once more, consumers fetch what is left, and the whole
-    /// log is read anew.
+    /// Everything that was acknowledged is sent once more, the node polls and delivers what is left, consumers
+    /// fetch it, and the whole log is read anew.
     pub(crate) fn finish(mut self) -> Result<Tallied> {
         self.check()?;
-        self.repeat_all()?;
+        let books = self.repeat_all()?;
         let before = self.checker.seen.len();
         self.check()?;
+        self.around
+            .finish(&self.checker, &books, &mut self.history.lock().breaches);
         let grown = self.checker.seen.len() - before;
         self.history
             .lock()
@@ -223,11 +257,12 @@ impl Trial {
             first_frame: self.checker.first.0,
             breaches: std::mem::take(&mut state.breaches),
             starts: self.starts.clone(),
+            around: self.around.tally(),
         }
     }
 
     /// Whatever the ledger can still know must be answered as a repeat, with the identity of before.
-    fn repeat_all(&mut self) -> Result<()> {
+    fn repeat_all(&mut self) -> Result<Books> {
         let node = self.start()?;
         let keys = self.known();
         let part = keys.len().div_ceil(self.senders.len().max(1)).max(1);
@@ -247,11 +282,16 @@ impl Trial {
             anyhow::Ok(())
         })
         .context("not everything could be sent once more")?;
+        self.around.fetched()?;
+        let ask = || Books::of(&self.setup.program, node.admin);
+        let books = self.around.delivered(ask)?;
+        self.around.even(&books, &mut history.lock().breaches);
         for consumer in &mut self.consumers {
             let finished = consumer.finish(history, address);
             finished.context("a feed could not be fetched to its end")?;
         }
-        node.kill()
+        node.kill()?;
+        Ok(books)
     }
 
     /// The keys in the log that the node has not forgotten. Where it trims, it may go on doing so at the
@@ -289,7 +329,7 @@ impl Trial {
             breaches,
             ..
         } = &mut *state;
-        let mut anew = Checker::new(self.setup.data.join("log"));
+        let mut anew = Checker::new(self.setup.data.join("log"), self.plan.seed);
         anew.look(&self.traffic, breaches)?;
         let kept = |key: &Key| {
             let seen = self.checker.seen.get(key);

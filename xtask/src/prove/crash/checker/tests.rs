@@ -47,7 +47,7 @@ impl Log {
     }
 
     fn checker(&self) -> Checker {
-        Checker::new(self.folder.path().to_owned())
+        Checker::new(self.folder.path().to_owned(), 5)
     }
 
     fn webhook(&self, nth: usize) -> Key {
