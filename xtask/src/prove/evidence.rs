@@ -26,9 +26,16 @@ Short samples of the proofs of kills and of power losses are part of `cargo xtas
 
 The proofs of kills and of power losses drive the real program over HTTP.
 Sixteen connections send signed webhooks with unique identifiers, repeats of acknowledged ones, other content under known identifiers, bodies that cannot be mapped and bodies of more than half a mebibyte; a service publishes, a subscription reads everything, and two consumers fetch a feed of everything, one by cursor and one by the last event.
+Two more systems outlive the node.
+A sink takes signed deliveries in order per key, remembers each request with the life of the node in which it was made, and misbehaves now and then: late answers, 500 with and without the work done, 503 with `Retry-After`, connections closed without an answer.
+A source is polled every second: a growing list behind a cursor, some pages with items that were there before, some out of order, some answered 500.
 The content of each request follows from the seed and its number, so a checker that reads the log itself can tell whether an entry is what was sent.
-After each end it demands that the log continues where it ended before (hash chain and content), that everything acknowledged since is in it under the identifier that was answered, that nothing stands in it twice, that the subscription has read the events in their order without a gap, and that both consumers were fed them in their order, without a gap and none twice.
-At the end everything that was acknowledged is sent once more and must be answered as a repeat; then the log is read again from its first frame on.
+After each end it demands that the log continues where it ended before (hash chain and content), that everything acknowledged since is in it under the identifier that was answered, that nothing stands in it twice, that the subscription has read the events in their order without a gap, and that both consumers were fed them in their order, without a gap and none twice, and that the log has every item before the furthest cursor that the source was asked with.
+At the end everything that was acknowledged is sent once more and must be answered as a repeat, the source is polled to its end, and everything is delivered until the books say that nothing is pending; then the log is read again from its first frame on.
+Everything the flow is for must have come to the sink, and nothing that was not on disk when its life of the node ended.
+A request for an event that the sink said was done needs a reason: no receipt of it was on disk when a process between the two ended.
+By first arrivals the order of each key is that of the log, and a successor came only if the receipt of its predecessor was on disk when that life ended.
+The books must balance whenever they are asked for, every fifth life and at the end, and then say what the checker counted.
 A request that was not answered is sent again, as senders do.
 
 What the proofs do not show: a disk that confirms a sync and loses the data all the same, and damage of data at rest, of which the tests of the log take care.

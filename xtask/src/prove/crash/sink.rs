@@ -225,6 +225,10 @@ impl Taken {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the sink is another system than the node, and has its own clock"
+)]
 fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     UnixMillis(since.map_or(0, |since| {
