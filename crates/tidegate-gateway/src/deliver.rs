@@ -13,6 +13,7 @@ mod commands;
 mod driver;
 mod flow;
 mod log;
+mod message;
 mod notes;
 mod request;
 mod status;

@@ -18,7 +18,7 @@ mod dispatch;
 mod target;
 
 pub use dispatch::{Dispatch, EventResult, Refusal, RefusalCause};
-pub use target::{Bus, Item, Queue, Target};
+pub use target::{Bus, Item, Queue, Target, public_url};
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;

@@ -1,57 +1,27 @@
-"""Runs moto with signatures checked, and looks at the end at what has arrived.
+"""Runs moto, and looks at the end at what has arrived.
 
 Writes one line that says where it is, then waits until nobody reads any more.
 """
 
 import json
-import logging
 import select
 import sys
-import urllib.request
 
-import boto3
-from moto.server import ThreadedMotoServer
+from world import REGION, World
 
-REGION = "eu-central-1"
 PATIENCE_MS = 120_000
-EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
-# A line for each request would bury what fails.
-logging.getLogger("werkzeug").setLevel(logging.WARNING)
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-host, port = server.get_host_and_port()
-url = f"http://{host}:{port}"
-
-
-def client(service, key="bootstrap", secret="bootstrap"):
-    return boto3.client(
-        service, region_name=REGION, endpoint_url=url, aws_access_key_id=key, aws_secret_access_key=secret
-    )
-
-
-iam = client("iam")
-iam.create_user(UserName="tidegate")
-iam.put_user_policy(UserName="tidegate", PolicyName="all", PolicyDocument=json.dumps(EVERYTHING))
-key = iam.create_access_key(UserName="tidegate")["AccessKey"]
-ours = key["AccessKeyId"], key["SecretAccessKey"]
-# From now on every request must be signed with that key.
-reset = urllib.request.Request(f"{url}/moto-api/reset-auth", b"0", {"content-type": "text/plain"})
-urllib.request.urlopen(reset).read()
-
-sqs, events = client("sqs", *ours), client("events", *ours)
-queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("plain", "theirs", "bus")}
-fifo = {"FifoQueue": "true"}
-queues["fifo"] = sqs.create_queue(QueueName="orders.fifo", Attributes=fifo)["QueueUrl"]
+world = World()
+queues = {name: world.queue(name) for name in ("plain", "theirs", "bus")}
+queues["fifo"] = world.queue("orders.fifo")
 text = {"kind": {"DataType": "String", "StringValue": "order.created"}}
 for number in range(12):
-    sqs.send_message(QueueUrl=queues["theirs"], MessageBody=f"message {number} é\n", MessageAttributes=text)
-events.put_rule(Name="all", EventPattern=json.dumps({"source": ["orders"]}))
-arn = sqs.get_queue_attributes(QueueUrl=queues["bus"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-events.put_targets(Rule="all", Targets=[{"Id": "bus", "Arn": arn}])
+    body = f"message {number} é\n"
+    world.sqs.send_message(QueueUrl=queues["theirs"], MessageBody=body, MessageAttributes=text)
+world.follow_bus("orders", queues["bus"])
 
-world = {"url": url, "region": REGION, "key": ours[0], "secret": ours[1], "queues": queues}
-print(json.dumps(world), flush=True)
+told = {"url": world.url, "region": REGION, "key": world.key, "secret": world.secret, "queues": queues}
+print(json.dumps(told), flush=True)
 reader = select.poll()
 reader.register(sys.stdout.fileno(), select.POLLERR)
 reader.poll(PATIENCE_MS)
@@ -59,14 +29,7 @@ sys.stdout = None
 
 
 def bodies(name):
-    found = []
-    while True:
-        answer = sqs.receive_message(QueueUrl=queues[name], MaxNumberOfMessages=10, AttributeNames=["All"])
-        if not answer.get("Messages"):
-            return found
-        for message in answer["Messages"]:
-            found.append(message["Body"])
-            sqs.delete_message(QueueUrl=queues[name], ReceiptHandle=message["ReceiptHandle"])
+    return [message["Body"] for message in world.take_all(queues[name])]
 
 
 def of_keys(found):
@@ -82,6 +45,6 @@ arrived = {
     "bus": sorted(json.loads(body)["detail"]["n"] for body in bodies("bus")) == [0, 1],
     "theirs": bodies("theirs") == [],
 }
-server.stop()
+world.server.stop()
 if not all(arrived.values()):
     sys.exit(f"what has arrived is not what was sent: {arrived}")

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidegate_map::RequestSpec;
 use tidegate_types::secret::Secret;
+use tidegate_wire::aws::Target;
 use tidegate_wire::signature::Spec;
 
 /// How a system is called: everything about it but its addresses.
@@ -77,10 +78,13 @@ pub struct Deliver {
     pub name: String,
     /// The external system, one with exactly one endpoint.
     pub system: String,
-    /// The name of that endpoint.
+    /// The name of that endpoint; that of the service if the system has none and AWS is called.
     pub endpoint: String,
     /// Its base URL.
     pub url: String,
+    /// The queue or bus at AWS that gets the events instead of requests; then `sign` is
+    /// [`Sign::Aws`], and of `request` the headers are the attributes of a message.
+    pub target: Option<Target>,
     /// Patterns of the types it delivers.
     pub on: Vec<String>,
     /// Only events these flows took in; empty means all.

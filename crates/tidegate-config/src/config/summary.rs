@@ -1,6 +1,7 @@
 //! The configuration as it may be shown: without secrets.
 
 use serde_json::{Map, Value as Json, json};
+use tidegate_wire::aws::Target;
 
 use super::{
     Config, Deliver, Feed, Flow, Format, Hosting, Identity, Listener, Order, Poll, PollEvents,
@@ -163,6 +164,7 @@ fn deliver(flow: &Deliver) -> Json {
         "on": flow.on,
         "from": flow.from,
         "when": flow.when,
+        "target": flow.target.as_ref().map(Target::name),
         "method": flow.method,
         "path": flow.request.path,
         "order": flow.order.word(),

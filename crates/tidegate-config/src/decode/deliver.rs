@@ -1,9 +1,12 @@
 //! `deliver`: flows that go out.
 
 mod request;
+mod target;
 
 use std::time::Duration;
 
+use tidegate_map::RequestSpec;
+use tidegate_wire::aws::Target;
 use tidegate_wire::signature::{Signer, Spec};
 
 use super::Decoder;
@@ -14,8 +17,19 @@ use crate::config::{
     Topology,
 };
 use crate::diagnostic::{Code, Problem, Span};
-use crate::shape::{Checked, Datum, Fields};
+use crate::shape::{Checked, Datum, Fields, Item};
 use crate::units::show_duration;
+
+/// What a flow calls, and with what.
+struct Called {
+    endpoint: String,
+    url: String,
+    method: &'static str,
+    request: RequestSpec,
+    content_type: Option<String>,
+    sign: Option<Sign>,
+    target: Option<Target>,
+}
 
 impl Decoder<'_> {
     pub(super) fn deliveries(
@@ -51,36 +65,35 @@ impl Decoder<'_> {
         systems: &[System],
     ) -> Option<Deliver> {
         let system = self.system_of(fields, scope.systems);
-        let address = system
-            .as_ref()
-            .and_then(|system| self.address(system, fields, (scope, systems)));
         let when = self.filter(deliver, "when");
-        let request = self.request(deliver);
-        let sign = match deliver.get("sign") {
-            None => Some(None),
-            Some(item) => item.fields().and_then(|it| self.sign(it)).map(Some),
+        let called = match deliver.get("to") {
+            None => self.called(system.as_deref(), (fields, deliver), (scope, systems)),
+            Some(to) => {
+                let to = to.fields();
+                to.and_then(|to| self.target(system.as_deref()?, (fields, deliver, to), systems))
+            }
         };
         let classify = self.classify(deliver);
         let schedule = self.schedule(deliver);
         let breaker = self.breaker(deliver);
-        let (endpoint, url) = address?;
-        let (method, request, content_type) = request?;
+        let called = called?;
         Some(Deliver {
             name: name.to_owned(),
             system: system?,
-            endpoint,
-            url,
+            endpoint: called.endpoint,
+            url: called.url,
+            target: called.target,
             on: texts(deliver.list("on")),
             from: texts(deliver.list("from")),
             when,
             from_oldest: deliver.word("start")? == "oldest",
-            method,
-            request,
-            content_type,
+            method: called.method,
+            request: called.request,
+            content_type: called.content_type,
             order: order(deliver.word("order")?),
             skip_faults: deliver.word("on-fault")? == "skip",
             idempotency_header: deliver.fields("idempotency")?.text("header")?,
-            sign: sign?,
+            sign: called.sign,
             schedule: schedule?,
             retry_after_max: deliver.fields("retry")?.duration("retry-after-max")?,
             timeout: deliver.duration("timeout")?,
@@ -90,6 +103,35 @@ impl Decoder<'_> {
             rate: optional(deliver, "rate", rate)?,
             concurrency: small(deliver, "concurrency")?,
             park: park(deliver.fields("park")?)?,
+        })
+    }
+
+    /// An endpoint that gets requests.
+    fn called(
+        &mut self,
+        system: Option<&str>,
+        (fields, deliver): (&Fields, &Fields),
+        (scope, systems): (&Scope<'_>, &[System]),
+    ) -> Option<Called> {
+        let address = system.and_then(|system| {
+            scope.systems?.get(system)?;
+            self.address(system, fields, systems)
+        });
+        let request = self.request(deliver);
+        let sign = match deliver.get("sign") {
+            None => Some(None),
+            Some(item) => item.fields().and_then(|it| self.sign(it)).map(Some),
+        };
+        let (endpoint, url) = address?;
+        let (method, request, content_type) = request?;
+        Some(Called {
+            endpoint,
+            url,
+            method,
+            request,
+            content_type,
+            sign: sign?,
+            target: None,
         })
     }
 
@@ -140,9 +182,8 @@ impl Decoder<'_> {
         &mut self,
         name: &str,
         flow: &Fields,
-        (scope, systems): (&Scope<'_>, &[System]),
+        systems: &[System],
     ) -> Option<(String, String)> {
-        scope.systems?.get(name)?;
         let system = systems.iter().find(|system| system.name == name)?;
         let span = flow.span_of("system");
         match system.endpoints.as_slice() {
@@ -182,17 +223,8 @@ impl Decoder<'_> {
 
     fn sign(&mut self, fields: &Fields) -> Option<Sign> {
         if fields.word("scheme")? == "aws-sigv4" {
-            let session_token = match fields.get("session-token") {
-                None => None,
-                Some(_) => Some(self.one_secret(fields, "session-token")?),
-            };
-            return Some(Sign::Aws(Box::new(AwsKey {
-                access_key: fields.text("access-key")?,
-                secret_key: self.one_secret(fields, "secret-key")?,
-                session_token,
-                region: fields.text("region")?,
-                service: fields.text("service")?,
-            })));
+            let (region, service) = (fields.text("region"), fields.text("service"));
+            return self.aws_key(fields, region?, &service?);
         }
         let keys = self.secrets(fields, "secret", "secrets")?;
         let spans: Vec<Span> = keys.iter().map(|(_, span)| *span).collect();
@@ -205,14 +237,24 @@ impl Decoder<'_> {
         Some(Sign::Webhook(Box::new(spec)))
     }
 
+    fn aws_key(&mut self, fields: &Fields, region: String, service: &str) -> Option<Sign> {
+        let session_token = match fields.get("session-token") {
+            None => None,
+            Some(_) => Some(self.one_secret(fields, "session-token")?),
+        };
+        Some(Sign::Aws(Box::new(AwsKey {
+            access_key: fields.text("access-key")?,
+            secret_key: self.one_secret(fields, "secret-key")?,
+            session_token,
+            region,
+            service: service.to_owned(),
+        })))
+    }
+
     fn schedule(&mut self, deliver: &Fields) -> Option<Vec<Duration>> {
         let retry = deliver.fields("retry")?;
         let items = retry.list("schedule");
-        let delays = items.iter().map(|item| match item.value {
-            Checked::Datum(Datum::Duration(delay)) => Some(delay),
-            _ => None,
-        });
-        let delays: Vec<Duration> = delays.collect::<Option<_>>()?;
+        let delays: Vec<Duration> = items.iter().map(delay).collect::<Option<_>>()?;
         if delays.is_empty() {
             return None;
         }
@@ -281,6 +323,13 @@ impl Decoder<'_> {
             );
         }
         Some(breaker)
+    }
+}
+
+fn delay(item: &Item) -> Option<Duration> {
+    match item.value {
+        Checked::Datum(Datum::Duration(delay)) => Some(delay),
+        _ => None,
     }
 }
 

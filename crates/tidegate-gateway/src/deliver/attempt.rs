@@ -7,10 +7,13 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use tidegate_core::deliver::{Answer, AttemptResult, Failure, SendEvent};
 use tidegate_types::time::UnixMillis;
+use tidegate_wire::aws::{EventResult, Target};
 
 use super::flow::DeliverFlow;
 use super::log::Body;
+use super::message::message;
 use super::request::{Unmapped, request};
+use crate::outbound::aws::{self, Delivered};
 use crate::outbound::{self, FailureKind, Outcome, Sent, Transport};
 
 /// Characters of an answer's body that are kept with a failure.
@@ -31,6 +34,9 @@ pub(super) async fn attempt(
     subsystem: Arc<str>,
     events: Vec<SendEvent<Body>>,
 ) -> Ended {
+    if let Some(target) = &flow.config.target {
+        return hand_over(&transport, &flow, target, &subsystem, &events).await;
+    }
     let request = match request(&flow, &subsystem, &events).await {
         Ok(request) => request,
         Err(Unmapped(why)) => {
@@ -46,6 +52,53 @@ pub(super) async fn attempt(
     Ended {
         answer: answer(outcome),
         took,
+    }
+}
+
+/// Takes one event to a queue or a bus.
+async fn hand_over(
+    transport: &Transport,
+    flow: &DeliverFlow,
+    target: &Target,
+    subsystem: &str,
+    events: &[SendEvent<Body>],
+) -> Ended {
+    let message = match message(flow, target, subsystem, events).await {
+        Ok(message) => message,
+        Err(Unmapped(why)) => {
+            return Ended {
+                answer: failed(Failure::Request, &why),
+                took: Duration::ZERO,
+            };
+        }
+    };
+    let items = [message.item()];
+    let timeout = flow.config.timeout;
+    let delivered = aws::deliver(transport, &flow.endpoint, target, &items, timeout).await;
+    Ended {
+        took: delivered.duration,
+        answer: judged(delivered),
+    }
+}
+
+/// Only what the service says it has taken is delivered.
+fn judged(delivered: Delivered) -> Answer {
+    let mut results = delivered.results.into_iter();
+    match (results.next(), results.next(), delivered.failure) {
+        (Some(EventResult::Accepted(_)), None, _) => Answer::status(200),
+        (Some(EventResult::Refused(refusal)), None, _) => {
+            let text = plain(&refusal.to_string());
+            // What was never sent is no answer of theirs.
+            if delivered.calls == 0 {
+                return failed(Failure::Request, &text);
+            }
+            Answer {
+                text,
+                ..Answer::status(refusal.status())
+            }
+        }
+        (_, _, Some(failure)) => failed(kind(&failure), &failure.to_string()),
+        _ => failed(Failure::Aborted, "the service said nothing of the event"),
     }
 }
 
@@ -121,12 +174,7 @@ fn retry_after(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
 /// The status and the beginning of the body, if it is text, without anything that moves a cursor.
 fn quote(status: u16, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body.get(..1024.min(body.len())).unwrap_or_default());
-    let plain = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(QUOTE_CHARS);
-    let plain: String = plain.collect();
-    let plain = plain.trim();
+    let plain = plain(&text);
     if plain.is_empty() {
         format!("answered {status}")
     } else {
@@ -134,8 +182,18 @@ fn quote(status: u16, body: &[u8]) -> String {
     }
 }
 
+fn plain(text: &str) -> String {
+    let plain = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(QUOTE_CHARS);
+    plain.collect::<String>().trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
+    use tidegate_wire::aws::{Refusal, RefusalCause};
+
     use super::*;
 
     #[test]
@@ -158,6 +216,55 @@ mod tests {
         ] {
             assert_eq!(asked(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn only_what_was_taken_is_delivered() {
+        let judged = |result: Option<EventResult>, failure, calls| {
+            judged(Delivered {
+                results: result.into_iter().collect(),
+                failure,
+                calls,
+                duration: Duration::ZERO,
+            })
+            .result
+        };
+        let refused = |cause| {
+            let code = "Code".to_owned();
+            let message = String::new();
+            Some(EventResult::Refused(Refusal {
+                cause,
+                code,
+                message,
+            }))
+        };
+        let broken = || {
+            Some(outbound::Failure {
+                kind: FailureKind::AnswerTimeout,
+                sent: Sent::Something,
+                detail: String::new(),
+            })
+        };
+        let status = AttemptResult::Status;
+        let failed = AttemptResult::Failed;
+        let taken = Some(EventResult::Accepted("m".to_owned()));
+        assert_eq!(judged(taken, None, 1), status(200));
+        for (cause, said) in [
+            (RefusalCause::Event, 422),
+            (RefusalCause::Throttling, 429),
+            (RefusalCause::Access, 403),
+            (RefusalCause::Service, 500),
+        ] {
+            assert_eq!(judged(refused(cause), None, 1), status(said));
+        }
+        let event = refused(RefusalCause::Event);
+        assert_eq!(judged(event, None, 0), failed(Failure::Request));
+        for result in [EventResult::Unanswered, EventResult::Unsent] {
+            let timeout = failed(Failure::Timeout);
+            assert_eq!(judged(Some(result.clone()), broken(), 1), timeout);
+            assert_eq!(judged(Some(result), None, 1), failed(Failure::Aborted));
+        }
+        assert_eq!(judged(None, None, 0), failed(Failure::Aborted));
     }
 
     #[test]

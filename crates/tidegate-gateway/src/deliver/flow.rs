@@ -114,6 +114,7 @@ impl DeliverFlow {
             && self.system == *system
             && self.config.name == flow.name
             && self.config.url == flow.url
+            && self.config.target == flow.target
             && self.config.sign == flow.sign
             && self.config.concurrency == flow.concurrency
     }

@@ -107,7 +107,11 @@ fn message_id(is_batch: bool, events: &[SendEvent<Body>]) -> String {
     }
 }
 
-async fn run(mapping: &Arc<RequestMapping>, document: &Bytes) -> Result<MappedRequest, MapError> {
+/// Runs a mapping, on a thread of its own if it needs the interpreter.
+pub(super) async fn run(
+    mapping: &Arc<RequestMapping>,
+    document: &Bytes,
+) -> Result<MappedRequest, MapError> {
     if mapping.is_direct() {
         return mapping.run(document);
     }

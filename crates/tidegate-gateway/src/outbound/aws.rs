@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
-use tidegate_wire::aws::{Call, Dispatch, EventResult, Item, Target};
+use tidegate_wire::aws::{Call, Dispatch, EventResult, Item, Target, public_url};
 use tidegate_wire::sigv4::{Credentials, Scope, Style};
 use tokio::time::Instant;
 
@@ -44,11 +44,6 @@ impl Service {
 #[must_use]
 pub fn settings(service: Service, region: &str, credentials: Credentials) -> EndpointSettings {
     let name = service.name();
-    let domain = if region.starts_with("cn-") {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    };
     EndpointSettings {
         signature: Signature::Aws {
             credentials,
@@ -58,7 +53,7 @@ pub fn settings(service: Service, region: &str, credentials: Credentials) -> End
             },
             style: Style::default(),
         },
-        ..EndpointSettings::new(format!("https://{name}.{region}.{domain}"))
+        ..EndpointSettings::new(public_url(name, region))
     }
 }
 

@@ -12,3 +12,4 @@ mod requests;
 mod retries;
 mod sink;
 mod site;
+mod targets;

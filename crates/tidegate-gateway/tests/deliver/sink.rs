@@ -18,6 +18,8 @@ use crate::site::PATIENCE;
 pub(crate) enum Does {
     /// Answers with this status.
     Status(u16),
+    /// Answers with this status and this body.
+    Tells(u16, String),
     /// Answers with this status and these header lines.
     Says(u16, &'static str),
     /// Reads it and closes the connection without an answer.
@@ -188,8 +190,13 @@ async fn answer(
     does: Does,
     released: &mut watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let mut told = None;
     let (status, lines) = match does {
         Does::Status(status) => (status, ""),
+        Does::Tells(status, body) => {
+            told = Some(body);
+            (status, "")
+        }
         Does::Says(status, lines) => (status, lines),
         Does::Resets => {
             stream.set_zero_linger()?;
@@ -204,7 +211,7 @@ async fn answer(
             return Err(io::ErrorKind::InvalidData.into());
         }
     };
-    let body = format!("{{\"status\":{status}}}");
+    let body = told.unwrap_or_else(|| format!("{{\"status\":{status}}}"));
     let length = body.len();
     let text = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n{lines}\r\n{body}");
     stream.write_all(text.as_bytes()).await

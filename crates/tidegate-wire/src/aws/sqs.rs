@@ -207,7 +207,9 @@ pub(super) fn is_id(text: &str) -> bool {
 }
 
 /// SQS Developer Guide, "Amazon SQS message attributes".
-fn is_attribute_name(name: &str) -> bool {
+/// Whether an attribute of a message can have this name.
+#[must_use]
+pub fn is_attribute_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     let lower = name.to_ascii_lowercase();
     (1..=ATTRIBUTE_NAME_BYTES_MAX).contains(&name.len())

@@ -30,6 +30,17 @@ pub struct Bus {
     source: String,
 }
 
+/// Where a service is reached in a region ("Service endpoints" in the AWS General Reference).
+#[must_use]
+pub fn public_url(service: &str, region: &str) -> String {
+    let domain = if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
+    format!("https://{service}.{region}.{domain}")
+}
+
 /// An event to be taken to a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
@@ -70,6 +81,18 @@ impl Queue {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The region that its host names, if it is one of the public service
+    /// (`sqs.eu-central-1.amazonaws.com`).
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        let (_, rest) = self.url.split_once("://sqs.")?;
+        let host = rest.split(['/', ':']).next()?;
+        let region = host
+            .strip_suffix(".amazonaws.com")
+            .or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+        (!region.is_empty() && !region.contains('.')).then_some(region)
     }
 
     /// Whether it keeps the order within a group and takes a repeat once.
@@ -125,6 +148,24 @@ impl Bus {
 }
 
 impl Target {
+    /// The service that has it, as in host names and signatures.
+    #[must_use]
+    pub fn service(&self) -> &'static str {
+        match self {
+            Self::Queue(_) => "sqs",
+            Self::Bus(_) => "events",
+        }
+    }
+
+    /// The queue's URL, the bus's name or ARN.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Queue(queue) => &queue.url,
+            Self::Bus(bus) => &bus.name,
+        }
+    }
+
     pub(super) fn payload(&self, item: &Item<'_>) -> Result<Payload, CallError> {
         match self {
             Self::Queue(queue) => queue.message(item).map(Payload::Message),
@@ -223,6 +264,41 @@ mod tests {
             "sha256:3d68000eef54d76f0fee56ada9cd15c9246ae3b6e246f904b2a52b559ac2fb6d"
         );
         assert_ne!(folded(""), folded("with blank"));
+    }
+
+    #[test]
+    fn the_region_of_a_queue() {
+        for (url, region) in [
+            (
+                "https://sqs.eu-central-1.amazonaws.com/1/q",
+                Some("eu-central-1"),
+            ),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn/1/q",
+                Some("cn-north-1"),
+            ),
+            (
+                "https://sqs.eu-central-1.amazonaws.com:443/1/q",
+                Some("eu-central-1"),
+            ),
+            ("https://sqs..amazonaws.com/1/q", None),
+            ("https://sqs.eu-central-1.example/1/q", None),
+            (
+                "https://vpce-1.sqs.eu-central-1.vpce.amazonaws.com/1/q",
+                None,
+            ),
+            ("http://127.0.0.1:5000/1/q", None),
+        ] {
+            assert_eq!(Queue::new(url).unwrap().region(), region, "{url}");
+        }
+        assert_eq!(
+            public_url("events", "eu-central-1"),
+            "https://events.eu-central-1.amazonaws.com"
+        );
+        assert_eq!(
+            public_url("sqs", "cn-north-1"),
+            "https://sqs.cn-north-1.amazonaws.com.cn"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::decode::Decoder;
 use crate::decode::event::expression;
 use crate::diagnostic::{Code, Problem, Span};
 use crate::marked::Scalar;
-use crate::shape::{Checked, Datum, Fields};
+use crate::shape::{Checked, Datum, Fields, Item};
 
 /// Headers that the gateway writes: they frame the message, or name what it signs and shows.
 const OURS: &[&str] = &[
@@ -68,8 +68,7 @@ impl Decoder<'_> {
     }
 
     fn headers(&mut self, fields: &Fields) -> Option<Vec<(String, Scalar, Span)>> {
-        let mut headers = Vec::with_capacity(fields.entries.len());
-        for (name, span, item) in &fields.entries {
+        for (name, span, _) in &fields.entries {
             if OURS.contains(&name.as_str()) || HeaderName::try_from(name.as_str()).is_err() {
                 let help = match name.as_str() {
                     "content-type" => "use `content-type` of `request`",
@@ -81,10 +80,18 @@ impl Decoder<'_> {
                         .help(help),
                 );
             }
-            if let Checked::Datum(Datum::Expression(written)) = &item.value {
-                headers.push((name.clone(), written.clone(), item.span));
-            }
         }
-        (headers.len() == fields.entries.len()).then_some(headers)
+        self.expressions(fields)
+    }
+
+    /// Names and their expressions; `None` if one is broken.
+    pub(super) fn expressions(&self, fields: &Fields) -> Option<Vec<(String, Scalar, Span)>> {
+        let written = |(name, _, item): &(String, Span, Item)| match &item.value {
+            Checked::Datum(Datum::Expression(written)) => {
+                Some((name.clone(), written.clone(), item.span))
+            }
+            _ => None,
+        };
+        fields.entries.iter().map(written).collect()
     }
 }

@@ -95,7 +95,12 @@ const DELIVER_FIELDS: &[Field] = &[
         "Requests under way at a time. More is faster towards a slow endpoint, and burdens it more.",
     )
     .default("10"),
-    Field::not_yet("to", "Queues and buses of a cloud instead of HTTP."),
+    Field::optional(
+        "to",
+        &TO,
+        "A queue or a bus of AWS that gets the events, instead of a `request`.",
+    )
+    .example("{ sqs: { queue-url: \"https://sqs.eu-central-1.amazonaws.com/111122223333/orders\", access-key: AKIDEXAMPLE, secret-key: \"${env:AWS_SECRET_ACCESS_KEY}\" } }"),
     Field::empty(
         "park",
         &PARK,
@@ -233,20 +238,99 @@ static SIGN: Shape = Shape::Tagged(Tagged {
     ],
 });
 
+const ACCESS_KEY: Field =
+    Field::required("access-key", &AWS_NAME, "The id of the access key.").example("AKIDEXAMPLE");
+const SECRET_KEY: Field = Field::required("secret-key", &SECRET, "The secret access key.")
+    .example("\"${env:AWS_SECRET_ACCESS_KEY}\"");
+const SESSION_TOKEN: Field = Field::optional(
+    "session-token",
+    &SECRET,
+    "The session token of a role's key.",
+)
+.example("\"${file:session-token}\"");
+
 const AWS_FIELDS: &[Field] = &[
-    Field::required("access-key", &AWS_NAME, "The id of the access key.").example("AKIDEXAMPLE"),
-    Field::required("secret-key", &SECRET, "The secret access key.")
-        .example("\"${env:AWS_SECRET_ACCESS_KEY}\""),
-    Field::optional(
-        "session-token",
-        &SECRET,
-        "The session token of a role's key.",
-    )
-    .example("\"${file:session-token}\""),
+    ACCESS_KEY,
+    SECRET_KEY,
+    SESSION_TOKEN,
     Field::required("region", &AWS_NAME, "The region of the service.").example("eu-central-1"),
     Field::required("service", &AWS_NAME, "The service, as in its host name.")
         .example("execute-api"),
 ];
+static TO: Shape = Shape::Map(
+    Map::new(&[
+        Field::optional(
+            "sqs",
+            &SQS,
+            "A queue of SQS. Its name tells whether it is FIFO.",
+        ),
+        Field::optional("event-bridge", &EVENT_BRIDGE, "A bus of EventBridge."),
+    ])
+    .one_of(&[&["sqs", "event-bridge"]]),
+);
+
+static SQS: Shape = Shape::Map(Map::new(&[
+    Field::required(
+        "queue-url",
+        &QUEUE_URL,
+        "The URL of the queue, as AWS shows it.",
+    )
+    .example("\"https://sqs.eu-central-1.amazonaws.com/111122223333/orders\""),
+    Field::optional(
+        "region",
+        &REGION,
+        "The region of the queue. Needed only if the URL does not tell it.",
+    )
+    .example("eu-central-1"),
+    ACCESS_KEY,
+    SECRET_KEY,
+    SESSION_TOKEN,
+    Field::empty(
+        "attributes",
+        &ATTRIBUTES,
+        "Attributes of the message, each value an expression. Null leaves the attribute out. One \
+         more, which `idempotency.header` names, has the key that tells a repeat.",
+    )
+    .example("{ type: .type }"),
+    Field::optional(
+        "body",
+        &JQ,
+        "The text of the message. By default the event's data as it is. `.` is the event as \
+         CloudEvents JSON.",
+    )
+    .example("'{ id: .data.id, total: .data.total }'"),
+]));
+static QUEUE_URL: Shape = Shape::Scalar(Scalar::Url);
+static REGION: Shape = Shape::Scalar(Scalar::Name);
+/// SQS takes ten; one has the idempotency key.
+static ATTRIBUTES: Shape = Shape::Named(Named {
+    what: "attribute",
+    value: &JQ,
+    most: 9,
+});
+
+static EVENT_BRIDGE: Shape = Shape::Map(Map::new(&[
+    Field::required("bus", &AWS_TEXT, "The name of the bus, or its ARN.").example("orders"),
+    Field::required(
+        "source",
+        &AWS_TEXT,
+        "What entries name as their source; rules match it.",
+    )
+    .example("com.example.orders"),
+    Field::required("region", &REGION, "The region of the bus.").example("eu-central-1"),
+    ACCESS_KEY,
+    SECRET_KEY,
+    SESSION_TOKEN,
+    Field::optional(
+        "body",
+        &JQ,
+        "The entry's detail, a JSON object. By default the event's data as it is. `.` is the event \
+         as CloudEvents JSON. The entry's `detail-type` is the event's type.",
+    )
+    .example("'{ id, total: .data.total }'"),
+]));
+static AWS_TEXT: Shape = Shape::Scalar(Scalar::Text { most: 1600 });
+
 static AWS_NAME: Shape = Shape::Scalar(Scalar::Text { most: 128 });
 
 static RETRY: Shape = Shape::Map(Map::new(&[
