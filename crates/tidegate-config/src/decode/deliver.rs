@@ -70,7 +70,10 @@ impl Decoder<'_> {
             None => self.called(system.as_deref(), (fields, deliver), (scope, systems)),
             Some(to) => {
                 let to = to.fields();
-                to.and_then(|to| self.target(system.as_deref()?, (fields, deliver, to), systems))
+                to.and_then(|to| {
+                    let at = (fields, deliver, to);
+                    self.target(system.as_deref()?, at, (scope, systems))
+                })
             }
         };
         let classify = self.classify(deliver);
@@ -113,10 +116,7 @@ impl Decoder<'_> {
         (fields, deliver): (&Fields, &Fields),
         (scope, systems): (&Scope<'_>, &[System]),
     ) -> Option<Called> {
-        let address = system.and_then(|system| {
-            scope.systems?.get(system)?;
-            self.address(system, fields, systems)
-        });
+        let address = system.and_then(|system| self.address(system, fields, (scope, systems)));
         let request = self.request(deliver);
         let sign = match deliver.get("sign") {
             None => Some(None),
@@ -182,8 +182,9 @@ impl Decoder<'_> {
         &mut self,
         name: &str,
         flow: &Fields,
-        systems: &[System],
+        (scope, systems): (&Scope<'_>, &[System]),
     ) -> Option<(String, String)> {
+        scope.systems?.get(name)?;
         let system = systems.iter().find(|system| system.name == name)?;
         let span = flow.span_of("system");
         match system.endpoints.as_slice() {

@@ -10,6 +10,7 @@ use super::Called;
 use crate::config::System;
 use crate::decode::Decoder;
 use crate::decode::event::expression;
+use crate::decode::flows::Scope;
 use crate::diagnostic::{Code, Problem};
 use crate::shape::Fields;
 use crate::units::show_duration;
@@ -37,7 +38,7 @@ impl Decoder<'_> {
         &mut self,
         system: &str,
         (flow, deliver, to): (&Fields, &Fields, &Fields),
-        systems: &[System],
+        declared: (&Scope<'_>, &[System]),
     ) -> Option<Called> {
         self.no_request(deliver);
         let (target, fields, region) = match (to.fields("sqs"), to.fields("event-bridge")) {
@@ -55,7 +56,7 @@ impl Decoder<'_> {
         };
         let request = self.message(fields);
         let sign = self.aws_key(fields, region.clone(), target.service());
-        let (endpoint, url) = self.reached(system, &target, &region, (flow, systems))?;
+        let (endpoint, url) = self.reached((system, flow), &target, &region, declared)?;
         Some(Called {
             endpoint,
             url,
@@ -200,10 +201,10 @@ impl Decoder<'_> {
     /// The address of the system, if it has one, else the service's public one.
     fn reached(
         &mut self,
-        name: &str,
+        (name, flow): (&str, &Fields),
         target: &Target,
         region: &str,
-        (flow, systems): (&Fields, &[System]),
+        (scope, systems): (&Scope<'_>, &[System]),
     ) -> Option<(String, String)> {
         let system = systems.iter().find(|system| system.name == name)?;
         if system.calling.auth.is_some() {
@@ -221,6 +222,6 @@ impl Decoder<'_> {
             let service = target.service();
             return Some((service.to_owned(), public_url(service, region)));
         }
-        self.address(name, flow, systems)
+        self.address(name, flow, (scope, systems))
     }
 }
