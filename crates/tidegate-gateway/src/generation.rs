@@ -227,7 +227,11 @@ fn matches(known: &Secret, given: &[u8]) -> bool {
 }
 
 impl ReceiveFlow {
-    fn compile(config: &Config, flow: &Flow, metrics: &Metrics) -> Result<Self, CompileFailure> {
+    pub(crate) fn compile(
+        config: &Config,
+        flow: &Flow,
+        metrics: &Metrics,
+    ) -> Result<Self, CompileFailure> {
         let keep = config.log.keep;
         let verifier = Verifier::new(&flow.verify).map_err(|source| CompileFailure::Scheme {
             flow: flow.name.clone(),

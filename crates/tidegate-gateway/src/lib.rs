@@ -31,3 +31,4 @@ mod sample;
 mod services;
 
 pub use deliver::trial;
+pub use poll::trial as poll_trial;

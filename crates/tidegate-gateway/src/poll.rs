@@ -13,6 +13,7 @@ mod items;
 mod notes;
 mod queue;
 mod status;
+pub mod trial;
 
 use std::collections::BTreeMap;
 use std::path::Path;

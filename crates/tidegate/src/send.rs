@@ -1,8 +1,9 @@
 //! `send`: tries a flow. To one that receives it posts test webhooks, signed as its sender does; for one
-//! that delivers it sends an event to its endpoint; from one that serves it fetches a page.
+//! that delivers it sends an event to its endpoint; from one that serves or polls it fetches a page.
 
 mod delivery;
 mod feed;
+mod page;
 mod plan;
 mod sample;
 mod shown;
@@ -63,9 +64,7 @@ pub(crate) async fn send(
         return feed::fetch(&config, &folder, (feed, global, args), out).await;
     }
     if let Some(flow) = config.polls.iter().find(|flow| is(&flow.name)) {
-        let what = format!("flow `{}` polls, so there is nothing to send", flow.name);
-        let cure = "`tidegate flows list` and `tidegate status` show what it gets from its source";
-        return Err(Failure::told(Exit::Usage, what).cure(cure));
+        return page::fetch(&config, &folder, (&flow.name, args), out).await;
     }
     let plan = Plan::new(&config, args)?;
     let postman = Postman::new(&config, &folder, global, args)?;

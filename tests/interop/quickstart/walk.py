@@ -148,6 +148,10 @@ def check(walk, checks, heading, block):
     elif heading == "A list that is polled":
         products = walk.until(lambda: walk.events("product.*"), "nothing was polled")
         checks.check(sorted(event["key"] for event in products) == ["BUOY-3", "LAMP-1", "ROPE-12"], products)
+        tried = json.loads(walk.run("tidegate send products --json"))["page"]["items"]
+        kept = {event["id"] for event in products}
+        checks.check({item["id"] for item in tried} == kept, "a trial makes other events", tried)
+        checks.check(len(walk.events("product.*")) == len(products), "the trial was kept")
     elif heading == "A feed for others":
         checks.check(printed.count('"specversion"') == 3, "not three events", printed)
         checks.check(re.search(r"^link: <", printed, re.MULTILINE | re.IGNORECASE), "no next page", printed)

@@ -181,7 +181,7 @@ impl Driver {
                 Output::Fetch(asked) => {
                     let attempt = asked.attempt;
                     let work = fetch(
-                        Arc::clone(&self.hub),
+                        Some(Arc::clone(&self.hub)),
                         Arc::clone(&self.transport),
                         Arc::clone(&self.flow),
                         asked,

@@ -7,6 +7,7 @@ use tidegate_core::receive::intake::Content;
 use tidegate_hub::hub::Hub;
 use tidegate_map::{Filter, MapErrorKind, Mapped};
 use tidegate_types::event::Raw;
+use tidegate_types::position::FrameNumber;
 use tidegate_types::time::UnixMillis;
 
 use super::flow::{PollFlow, Received};
@@ -47,17 +48,20 @@ impl Item {
 }
 
 impl PollFlow {
-    fn door<'a>(&'a self, hub: &Hub, now: UnixMillis) -> Door<'a> {
+    /// Without a hub, as in a trial, nothing is forgotten.
+    fn door<'a>(&'a self, hub: Option<&Hub>, now: UnixMillis) -> Door<'a> {
         Door {
             flow: &self.events_of,
             namespace: &self.namespace,
             now,
-            horizon: self.horizon.frame(now, &*hub.reader()),
+            horizon: hub.map_or(FrameNumber(0), |hub| {
+                self.horizon.frame(now, &*hub.reader())
+            }),
         }
     }
 
     /// Makes an event of an item; one that cannot be made becomes a fault, and never stops the others.
-    pub(super) async fn make(&self, hub: &Hub, now: UnixMillis, item: Item) -> Made {
+    pub(super) async fn make(&self, hub: Option<&Hub>, now: UnixMillis, item: Item) -> Made {
         let door = self.door(hub, now);
         let item = match &self.shape.received {
             None => item,
@@ -231,7 +235,7 @@ pub(super) fn stuck(
     };
     let item = Item::of_list(body);
     // The answer may differ in what does not matter, and is one fault all the same.
-    match flow.door(hub, now).fault(name, failure, item.raw) {
+    match flow.door(Some(hub), now).fault(name, failure, item.raw) {
         Content::Fault(mut fault) => {
             fault.id =
                 tidegate_types::id::EventId::derive(&flow.namespace, &flow.config.name).child(name);

@@ -34,9 +34,9 @@ pub(super) struct Contents {
 
 pub(super) type Body = Arc<Contents>;
 
-/// Makes the request and reads the answer.
+/// Makes the request and reads the answer; without a hub for a trial.
 pub(super) async fn fetch(
-    hub: Arc<Hub>,
+    hub: Option<Arc<Hub>>,
     transport: Arc<Transport>,
     flow: Arc<PollFlow>,
     fetch: Fetch,
@@ -53,11 +53,11 @@ pub(super) async fn fetch(
     flow.metrics.took(begun.elapsed());
     match outcome.result {
         Err(failure) => failed(blame(failure.blame()), &failure.to_string(), None),
-        Ok(answer) => judge(&hub, &flow, lists, answer).await,
+        Ok(answer) => judge(hub.as_deref(), &flow, lists, answer).await,
     }
 }
 
-async fn judge(hub: &Hub, flow: &PollFlow, lists: &Lists, answer: Answer) -> Fetched<Body> {
+async fn judge(hub: Option<&Hub>, flow: &PollFlow, lists: &Lists, answer: Answer) -> Fetched<Body> {
     let time = now();
     let wait = pacing::wait(&answer.headers, time);
     match answer.status {
@@ -89,7 +89,7 @@ async fn judge(hub: &Hub, flow: &PollFlow, lists: &Lists, answer: Answer) -> Fet
 }
 
 async fn page(
-    hub: &Hub,
+    hub: Option<&Hub>,
     flow: &PollFlow,
     answer: &Answer,
     (read, wait): (Read, Option<std::time::Duration>),
@@ -163,7 +163,7 @@ const fn blame(blame: outbound::Blame) -> Blame {
     }
 }
 
-async fn request(lists: &Lists, fetch: &Fetch) -> Result<Request, (Blame, String)> {
+pub(super) async fn request(lists: &Lists, fetch: &Fetch) -> Result<Request, (Blame, String)> {
     let ours =
         |error: &dyn std::fmt::Display| (Blame::Us, format!("the request cannot be made: {error}"));
     let document = document(lists, fetch);

@@ -127,7 +127,7 @@ impl Taker<'_> {
         let mut waiting = Vec::with_capacity(messages.len());
         for message in messages {
             let (item, receipt) = item(message);
-            let answer = match self.flow.make(self.hub, now(), item).await {
+            let answer = match self.flow.make(Some(self.hub), now(), item).await {
                 Made::Event(content) | Made::Fault(content) => Some(self.submit(content)),
                 Made::Filtered => {
                     self.flow.events.filtered.inc();
