@@ -69,6 +69,7 @@ pub mod settings;
 
 pub use breaker::BreakerState;
 pub use classify::{Answer, AttemptResult, Class, Classification, Failure, Rule};
+pub(crate) use lane::LaneKey;
 pub use machine::{Delivery, RESUBMITTED_MAX, Status};
 pub use output::{
     Append, Arrival, AttemptId, Discard, FaultRefusal, HeldBy, IdempotencyKey, Note, Output, Page,

@@ -1,10 +1,11 @@
 //! The pure machines of Tidegate: the frame log, the receive core, the machines of polling and of
-//! delivery, the feeds, and the books.
+//! delivery, the feeds, the books, and the parks.
 
 pub mod books;
 pub mod deliver;
 pub mod feed;
 pub mod log;
+pub mod park;
 pub mod poll;
 mod random;
 pub mod receive;

@@ -126,7 +126,11 @@ pub fn changes_of(entry: &Entry, place: Place) -> Vec<Change> {
         Entry::Receipts(receipts) => vec![Change::Receipts(receipts.clone())],
         Entry::Retrying(retrying) => vec![Change::Retrying(retrying.clone())],
         Entry::FaultClosed(closed) => vec![Change::FaultClosed(closed.clone())],
-        Entry::System(_) | Entry::Chunk(_) | Entry::Joined(_) | Entry::Unknown { .. } => Vec::new(),
+        Entry::System(_)
+        | Entry::Chunk(_)
+        | Entry::Joined(_)
+        | Entry::Park(_)
+        | Entry::Unknown { .. } => Vec::new(),
     }
 }
 

@@ -17,7 +17,7 @@ const KEY_BYTES_MAX: usize = 256;
 
 /// What waits for one another, in the order of the log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum LaneKey {
+pub(crate) enum LaneKey {
     /// All events of the flow.
     Whole,
     /// Those of a key.
@@ -37,7 +37,7 @@ impl LaneKey {
     }
 
     /// The lane that stands in the log under this text.
-    pub(super) fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         if text.is_empty() {
             Self::Whole
         } else {
@@ -46,14 +46,14 @@ impl LaneKey {
     }
 
     /// How it stands in the log. A lane of one event has no text, and is never held.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Whole | Self::One(_) => String::new(),
             Self::Key(key) => key.to_string(),
         }
     }
 
-    pub(super) fn key(key: &str) -> Self {
+    pub(crate) fn key(key: &str) -> Self {
         if key.len() <= KEY_BYTES_MAX {
             return Self::Key(Arc::from(key));
         }

@@ -101,6 +101,23 @@ impl<D: Disk> EmbeddedLog<D> {
         &self.shared.disk
     }
 
+    /// Whether an entry can be appended without the log taking more than `size_max` bytes on disk.
+    #[must_use]
+    pub fn has_room(&self, entry: &EncodedEntry, draft: &FrameDraft, size_max: u64) -> bool {
+        let bytes = if entry.fits_frame() {
+            draft.len().saturating_add(entry.len())
+        } else {
+            draft.len().saturating_add(chunk::series_bytes(entry))
+        };
+        let bytes = bytes as u64;
+        let (end, len) = self.last_bytes();
+        if matches!(self.tail, Tail::Open(_)) && end.saturating_add(bytes) <= len {
+            return true;
+        }
+        let next = (SEGMENT_HEADER_BYTES.saturating_add(bytes)).max(self.options.segment_bytes);
+        self.shared.view().bytes().saturating_add(next) <= size_max
+    }
+
     fn check(&self, expect: &Head) -> Result<(), AppendError> {
         if let Some(damage) = &self.shared.view().damage {
             return Err(AppendError::Corrupt(Box::new(damage.as_ref().clone())));

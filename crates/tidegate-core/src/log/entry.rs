@@ -8,6 +8,7 @@
 mod decode;
 mod deliver;
 mod encode;
+mod park;
 mod poll;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ pub use super::codec::FieldError;
 pub use decode::{EntryError, decode_entry};
 pub use deliver::{Closing, FaultClosed, HeldLane, Receipt, ReceiptOutcome, Receipts, Retrying};
 pub use encode::{EncodedEntry, encode_entry, encode_event};
+pub use park::{ParkEntry, ParkMark, ParkedEvent, PassedRun};
 pub use poll::Polled;
 
 /// Bytes before the payload of an entry: its length and its kind.
@@ -57,6 +59,8 @@ pub enum Entry {
     Retrying(Box<Retrying>),
     /// A fault that is open no longer.
     FaultClosed(Box<FaultClosed>),
+    /// An entry of a park, which is a log of its own.
+    Park(ParkEntry),
     /// A kind of a later version.
     Unknown {
         /// Its code.
@@ -303,6 +307,9 @@ mod kind {
     pub(super) const RECEIPTS: u8 = 8;
     pub(super) const RETRYING: u8 = 9;
     pub(super) const FAULT_CLOSED: u8 = 10;
+    pub(super) const PARKED_EVENT: u8 = 12;
+    pub(super) const PARK_PASSED: u8 = 13;
+    pub(super) const PARK_MARK: u8 = 14;
 }
 
 mod flag {

@@ -7,7 +7,8 @@ use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
-use super::deliver::{decode_closed, decode_receipts, decode_retrying};
+use super::deliver::{decode_closed, decode_receipts, read_place, read_retrying};
+use super::park::{ParkEntry, ParkedEvent, decode_mark, decode_passed};
 use super::poll::decode_polled;
 use super::{
     Blame, Checkpoint, Chunk, Cursor, Entry, EventEntry, Fault, FaultCause, Joined, System, flag,
@@ -72,8 +73,18 @@ fn payload(kind: u8, mut fields: Decoder<'_>, bytes: &Bytes) -> Result<Entry, Fi
         }),
         kind::POLLED => Entry::Polled(Box::new(decode_polled(&mut fields)?)),
         kind::RECEIPTS => Entry::Receipts(Box::new(decode_receipts(&mut fields)?)),
-        kind::RETRYING => Entry::Retrying(Box::new(decode_retrying(&mut fields)?)),
+        kind::RETRYING => Entry::Retrying(Box::new(read_retrying(&mut fields)?)),
         kind::FAULT_CLOSED => Entry::FaultClosed(Box::new(decode_closed(&mut fields)?)),
+        kind::PARKED_EVENT => Entry::Park(ParkEntry::Event(Box::new(ParkedEvent {
+            place: read_place(&mut fields)?,
+            appended: UnixMillis(fields.u64()?),
+            event: event(&mut fields)?,
+        }))),
+        kind::PARK_PASSED => Entry::Park(ParkEntry::Passed(decode_passed(&mut fields)?)),
+        kind::PARK_MARK => {
+            let mark = Box::new(decode_mark(&mut fields)?);
+            Entry::Park(ParkEntry::Mark(mark))
+        }
         _ => {
             let payload = bytes.slice(super::ENTRY_HEADER_BYTES..);
             return Ok(Entry::Unknown { kind, payload });

@@ -153,7 +153,7 @@ pub(super) fn encode_receipts(out: &mut Encoder<'_>, entry: &Receipts) {
     out.text(&entry.flow);
     out.fixed(&entry.shard.to_le_bytes());
     out.u64(entry.time.0);
-    place(out, entry.low);
+    encode_place(out, entry.low);
     out.u32(length(entry.filtered.len()));
     for filtered in &entry.filtered {
         out.u32(filtered.hour.0);
@@ -163,7 +163,7 @@ pub(super) fn encode_receipts(out: &mut Encoder<'_>, entry: &Receipts) {
     texts(out, &entry.endpoints);
     out.u32(length(entry.done.len()));
     for receipt in &entry.done {
-        place(out, receipt.place);
+        encode_place(out, receipt.place);
         out.fixed(receipt.id.as_bytes());
         match receipt.outcome {
             ReceiptOutcome::Delivered { status, endpoint } => {
@@ -181,16 +181,7 @@ pub(super) fn encode_receipts(out: &mut Encoder<'_>, entry: &Receipts) {
     }
     out.u32(length(entry.held.len()));
     for lane in &entry.held {
-        out.text(&lane.key);
-        place(out, lane.from);
-        out.u8(if lane.blocked.is_some() {
-            flag::BLOCKED
-        } else {
-            0
-        });
-        if let Some(fault) = lane.blocked {
-            out.fixed(fault.as_bytes());
-        }
+        encode_held(out, lane);
     }
     texts(out, &entry.released);
 }
@@ -212,7 +203,7 @@ pub(super) fn decode_receipts(fields: &mut Decoder<'_>) -> Result<Receipts, Fiel
 pub(super) fn encode_retrying(out: &mut Encoder<'_>, entry: &Retrying) {
     out.text(&entry.flow);
     out.fixed(&entry.shard.to_le_bytes());
-    place(out, entry.place);
+    encode_place(out, entry.place);
     out.fixed(entry.id.as_bytes());
     out.text(&entry.key);
     out.u32(entry.attempts);
@@ -225,7 +216,7 @@ pub(super) fn encode_retrying(out: &mut Encoder<'_>, entry: &Retrying) {
     out.u64(entry.time.0);
 }
 
-pub(super) fn decode_retrying(fields: &mut Decoder<'_>) -> Result<Retrying, FieldError> {
+pub(super) fn read_retrying(fields: &mut Decoder<'_>) -> Result<Retrying, FieldError> {
     Ok(Retrying {
         flow: fields.text()?,
         shard: u16::from_le_bytes(fields.array()?),
@@ -313,7 +304,20 @@ fn read_receipt(fields: &mut Decoder<'_>) -> Result<Receipt, FieldError> {
     })
 }
 
-fn read_held(fields: &mut Decoder<'_>) -> Result<HeldLane, FieldError> {
+pub(super) fn encode_held(out: &mut Encoder<'_>, lane: &HeldLane) {
+    out.text(&lane.key);
+    encode_place(out, lane.from);
+    out.u8(if lane.blocked.is_some() {
+        flag::BLOCKED
+    } else {
+        0
+    });
+    if let Some(fault) = lane.blocked {
+        out.fixed(fault.as_bytes());
+    }
+}
+
+pub(super) fn read_held(fields: &mut Decoder<'_>) -> Result<HeldLane, FieldError> {
     Ok(HeldLane {
         key: fields.text()?,
         from: read_place(fields)?,
@@ -325,13 +329,13 @@ fn read_held(fields: &mut Decoder<'_>) -> Result<HeldLane, FieldError> {
     })
 }
 
-fn place(out: &mut Encoder<'_>, place: Place) {
+pub(super) fn encode_place(out: &mut Encoder<'_>, place: Place) {
     out.u64(place.incarnation.0);
     out.u64(place.frame.0);
     out.u32(place.index);
 }
 
-fn read_place(fields: &mut Decoder<'_>) -> Result<Place, FieldError> {
+pub(super) fn read_place(fields: &mut Decoder<'_>) -> Result<Place, FieldError> {
     Ok(Place {
         incarnation: Incarnation(fields.u64()?),
         frame: FrameNumber(fields.u64()?),

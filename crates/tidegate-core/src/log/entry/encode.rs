@@ -3,7 +3,8 @@
 
 use tidegate_types::event::{Event, Raw};
 
-use super::deliver::{encode_closed, encode_receipts, encode_retrying};
+use super::deliver::{encode_closed, encode_place, encode_receipts, encode_retrying};
+use super::park::{ParkEntry, encode_mark, encode_passed};
 use super::poll::encode_polled;
 use super::{Checkpoint, Chunk, Cursor, ENTRY_HEADER_BYTES, Entry, EventEntry, Fault, flag, kind};
 use crate::log::FRAME_BYTES_MAX;
@@ -87,7 +88,25 @@ pub fn encode_entry(entry: &Entry) -> EncodedEntry {
         Entry::FaultClosed(entry) => sealed(kind::FAULT_CLOSED, SIZE_HINT, |out| {
             encode_closed(out, entry);
         }),
+        Entry::Park(entry) => park(entry),
         Entry::Unknown { kind, payload } => sealed(*kind, payload.len(), |out| out.fixed(payload)),
+    }
+}
+
+fn park(entry: &ParkEntry) -> EncodedEntry {
+    match entry {
+        ParkEntry::Event(parked) => {
+            let size = event_size(&parked.event).saturating_add(SIZE_HINT);
+            sealed(kind::PARKED_EVENT, size, |out| {
+                encode_place(out, parked.place);
+                out.u64(parked.appended.0);
+                event(out, &parked.event);
+            })
+        }
+        ParkEntry::Passed(runs) => sealed(kind::PARK_PASSED, SIZE_HINT, |out| {
+            encode_passed(out, runs);
+        }),
+        ParkEntry::Mark(mark) => sealed(kind::PARK_MARK, SIZE_HINT, |out| encode_mark(out, mark)),
     }
 }
 

@@ -121,6 +121,37 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn mark()(
+        receipts in receipts(), through in place(), as_of: u64, done in vec(place(), 0..4),
+        set_aside in vec(any::<[u8; 16]>(), 0..3), retrying in vec(retrying(), 0..3),
+    ) -> ParkEntry {
+        ParkEntry::Mark(Box::new(ParkMark {
+            flow: receipts.flow, shard: receipts.shard, time: receipts.time, low: receipts.low,
+            held: receipts.held, through, as_of: FrameNumber(as_of), done, retrying,
+            set_aside: set_aside.into_iter().map(EventId::from_bytes).collect(),
+        }))
+    }
+}
+
+fn park() -> impl Strategy<Value = ParkEntry> {
+    let parked = (place(), any::<u64>(), event()).prop_map(|(place, appended, event)| {
+        let appended = UnixMillis(appended);
+        ParkEntry::Event(Box::new(ParkedEvent {
+            place,
+            appended,
+            event,
+        }))
+    });
+    let run = (place(), any::<u64>(), vec(any::<[u8; 16]>(), 0..4));
+    let run = run.prop_map(|(first, appended, ids)| PassedRun {
+        first,
+        appended: UnixMillis(appended),
+        ids: ids.into_iter().map(EventId::from_bytes).collect(),
+    });
+    prop_oneof![parked, vec(run, 0..4).prop_map(ParkEntry::Passed), mark()]
+}
+
 /// Any entry.
 fn closed() -> impl Strategy<Value = Entry> {
     let closed = (
@@ -213,6 +244,7 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
         2 => receipts().prop_map(|entry| Entry::Receipts(Box::new(entry))),
         1 => retrying().prop_map(|entry| Entry::Retrying(Box::new(entry))),
         1 => closed(),
+        2 => park().prop_map(Entry::Park),
         1 => unknown,
     ]
 }
