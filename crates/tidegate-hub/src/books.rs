@@ -83,34 +83,37 @@ impl Bookkeeper {
     ) -> Result<bool, ReadError> {
         let mut left = bytes;
         while self.next <= last && left > 0 {
-            let frames = match reader.read(self.next, READ_BYTES) {
-                Ok(frames) => frames,
-                Err(ReadError::Trimmed { first }) => {
-                    self.miss(reader, first)?;
-                    continue;
-                }
+            match self.read_on(&**reader, last) {
+                Ok(0) => break,
+                Ok(read) => left = left.saturating_sub(read),
+                Err(ReadError::Trimmed { first }) => self.miss(&**reader, first)?,
                 Err(error) => return Err(error),
-            };
-            for frame in frames.iter().take_while(|frame| frame.number() <= last) {
-                self.books.frame(frame.number(), frame.header().time);
-                for (index, entry) in reader.entries(frame)? {
-                    self.books.take(place(frame, index), &entry);
-                }
-                self.next = frame.number().next();
-                left = left.saturating_sub(frame.bytes().len() as u64);
-            }
-            if frames.is_empty() {
-                break;
             }
         }
         Ok(self.next <= last)
     }
 
+    /// Reads some frames, and gives their bytes.
+    fn read_on(&mut self, reader: &dyn LogReader, last: FrameNumber) -> Result<u64, ReadError> {
+        let mut read: u64 = 0;
+        let frames = reader.read(self.next, READ_BYTES)?;
+        for frame in frames.iter().take_while(|frame| frame.number() <= last) {
+            let entries = reader.entries(frame)?;
+            self.books.frame(frame.number(), frame.header().time);
+            for (index, entry) in entries {
+                self.books.take(place(frame, index), &entry);
+            }
+            self.next = frame.number().next();
+            read = read.saturating_add(frame.bytes().len() as u64);
+        }
+        Ok(read)
+    }
+
     /// What was to be read has gone: the books begin anew with the next whole hour.
-    fn miss(&mut self, reader: &Arc<dyn LogReader>, first: FrameNumber) -> Result<(), ReadError> {
-        let begin = whole_hour(&**reader, first)?;
+    fn miss(&mut self, reader: &dyn LogReader, first: FrameNumber) -> Result<(), ReadError> {
+        let begin = whole_hour(reader, first)?;
         self.books = Books::new(self.limits, begin.unwrap_or_else(|| self.books.begin()));
-        self.next = first;
+        self.next = first.max(self.next.next());
         Ok(())
     }
 
@@ -141,7 +144,14 @@ impl Bookkeeper {
 
 /// The first hour of which everything is there, if frame `first` is the first that is.
 fn whole_hour(reader: &dyn LogReader, first: FrameNumber) -> Result<Option<Hour>, ReadError> {
-    let frames = reader.read(first, 1)?;
+    let mut first = first;
+    let frames = loop {
+        match reader.read(first, 1) {
+            // Trimming goes on meanwhile; it ends at the head.
+            Err(ReadError::Trimmed { first: later }) if later > first => first = later,
+            other => break other?,
+        }
+    };
     let oldest = frames.first().map(|frame| Hour::of(frame.header().time));
     Ok(oldest.map(|hour| Hour(hour.0.saturating_add(1))))
 }
@@ -157,7 +167,7 @@ fn look(
     while next <= last {
         let frames = match reader.read(next, READ_BYTES) {
             Ok(frames) => frames,
-            Err(ReadError::Trimmed { first }) => {
+            Err(ReadError::Trimmed { first }) if first > next => {
                 next = first;
                 continue;
             }
@@ -168,7 +178,11 @@ fn look(
         };
         for frame in frames.iter().take_while(|frame| frame.number() <= last) {
             let hour = Hour::of(frame.header().time);
-            for (index, entry) in reader.entries(frame)? {
+            let entries = match reader.entries(frame) {
+                Err(ReadError::Trimmed { .. }) => Vec::new(),
+                other => other?,
+            };
+            for (index, entry) in entries {
                 let Entry::Event(event) = entry else {
                     continue;
                 };

@@ -108,7 +108,7 @@ async fn they_balance_through_faults_cures_and_restarts() {
                 reason: "a test".to_owned(),
                 by: "test".to_owned(),
             };
-            site.gateway().discard("orders", discard).await.unwrap();
+            site.discard(&discard).await;
         } else {
             let again = ResubmitRequest {
                 fault,
@@ -117,7 +117,7 @@ async fn they_balance_through_faults_cures_and_restarts() {
                 renew_key: false,
                 by: "test".to_owned(),
             };
-            site.gateway().resubmit(again).await.unwrap();
+            site.resubmit(&again).await;
         }
     }
     site.faults_when(0).await;

@@ -46,10 +46,7 @@ async fn a_rejected_event_blocks_its_key_until_it_is_resubmitted() {
     site.publish("order.created", "b2", "b").await;
     site.flow_when(|it| it.delivered == 1).await;
     sink.rule(|_| None);
-    site.gateway()
-        .resubmit(again(&faults[0], false))
-        .await
-        .unwrap();
+    site.resubmit(&again(&faults[0], false)).await;
     site.faults_when(0).await;
     site.flow_when(|it| it.delivered == 3).await;
     let ids = ids(&sink.got());
@@ -79,7 +76,7 @@ async fn an_event_that_cannot_be_mapped_is_ours_and_a_discarded_one_lets_its_key
         reason: "a test".to_owned(),
         by: "test".to_owned(),
     };
-    site.gateway().discard("orders", discard).await.unwrap();
+    site.discard(&discard).await;
     site.faults_when(0).await;
     let got = sink.wait_for(1).await;
     assert_eq!(got[0].path, "/o/here");
@@ -101,10 +98,7 @@ async fn what_was_overtaken_is_sent_again_only_on_demand() {
         matches!(refused, Err(CommandError::Fault(_))),
         "{refused:?}"
     );
-    site.gateway()
-        .resubmit(again(&faults[0], true))
-        .await
-        .unwrap();
+    site.resubmit(&again(&faults[0], true)).await;
     site.faults_when(0).await;
     assert_eq!(ids(&sink.got()), ["a1", "a2", "a1"]);
 }

@@ -9,9 +9,12 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 use tempfile::TempDir;
 use tidegate_config::{Config, SecretSource};
+use tidegate_core::deliver::{Discard, FaultRefusal};
 use tidegate_core::log::entry::Fault;
 use tidegate_core::view::FaultSummary;
-use tidegate_gateway::gateway::{DeliverStatus, Gateway, hub_settings};
+use tidegate_gateway::gateway::{
+    CommandError, DeliverStatus, Gateway, ResubmitRequest, Resubmitted, hub_settings,
+};
 use tidegate_gateway::http::{Client, ClientSettings};
 use tidegate_hub::disk::DiskError;
 use tidegate_hub::hub::{Hub, HubError};
@@ -161,6 +164,16 @@ impl Site {
         self.begun().await;
     }
 
+    /// Gives a fault of `orders` up, as soon as it can be.
+    pub(crate) async fn discard(&self, fault: &Discard) {
+        settled(|| self.gateway.discard("orders", fault.clone())).await;
+    }
+
+    /// Resubmits a fault, as soon as it can be.
+    pub(crate) async fn resubmit(&self, request: &ResubmitRequest) -> Resubmitted {
+        settled(|| self.gateway.resubmit(request.clone())).await
+    }
+
     pub(crate) const fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
@@ -251,6 +264,23 @@ impl Site {
             }
             assert!(begun.elapsed() < PATIENCE, "{count} wanted: {faults:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Tries until what sets the fault aside is written.
+async fn settled<T, F>(mut command: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, CommandError>>,
+{
+    let begun = Instant::now();
+    loop {
+        match command().await {
+            Err(CommandError::Fault(FaultRefusal::Settling)) => {
+                assert!(begun.elapsed() < PATIENCE);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            other => return other.unwrap(),
         }
     }
 }

@@ -296,6 +296,7 @@ async fn ten_thousand_unknown_paths_leave_one_count() {
             .map(|line| line.split(' ').next().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
+    site.close_books().await;
     let (before, head) = (names(&site), site.head());
     for n in 0..10_000 {
         let answer = site

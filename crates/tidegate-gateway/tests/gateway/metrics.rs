@@ -83,6 +83,7 @@ async fn the_page_lists_every_series_and_no_other() {
     let mut site = Site::start(CONFIG).await;
     assert_status(&site.send(&Call::new("/in/orders", &[], "{}")).await, 200);
     site.reload(CONFIG).unwrap();
+    site.close_books().await;
     let exposed = exposed(&site.gateway().metrics_text());
     assert!(exposed.len() > 30);
     assert_eq!(documented(&page("metrics.md")), exposed);

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use tempfile::TempDir;
 use tidegate_config::{Config, SecretSource};
 use tidegate_core::log::entry::{Entry, EventEntry, Fault};
-use tidegate_gateway::gateway::{FlowStatus, Gateway, ReloadError, hub_settings};
+use tidegate_gateway::gateway::{BooksError, FlowStatus, Gateway, ReloadError, hub_settings};
 use tidegate_gateway::http::{Answer, Client, ClientSettings};
 use tidegate_hub::disk::DiskError;
 use tidegate_hub::hub::{Hub, HubError};
@@ -221,6 +221,15 @@ impl Site {
     pub(crate) fn flow(&self, name: &str) -> FlowStatus {
         let flows = self.gateway.flows();
         flows.into_iter().find(|flow| flow.flow == name).unwrap()
+    }
+
+    /// Closes the books, so that their series are there.
+    pub(crate) async fn close_books(&self) {
+        assert!(self.gateway().hub().settled(Duration::from_secs(30)));
+        while let Err(error) = self.gateway().books() {
+            assert!(matches!(error, BooksError::Reading), "{error}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// The sum of the samples of a metric that have all these labels.

@@ -148,7 +148,7 @@ fn a_broken_series_that_is_believed_is_noticed() {
 
 #[test]
 fn a_torn_tail_that_is_believed_is_noticed() {
-    noticed(Sabotage::TornTailBelieved, &[Rule::Genuine]);
+    noticed(Sabotage::TornTailBelieved, &[Rule::Genuine, Rule::Views]);
 }
 
 #[test]
