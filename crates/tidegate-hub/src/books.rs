@@ -71,8 +71,7 @@ impl Bookkeeper {
     /// # Errors
     /// The log cannot be read.
     pub fn follow(&mut self, hub: &Hub, bytes: u64) -> Result<bool, ReadError> {
-        let (applied, _) = hub.views().delivering();
-        self.follow_to(&hub.reader(), applied, bytes)
+        self.follow_to(&hub.reader(), hub.views().delivering_to(), bytes)
     }
 
     fn follow_to(
@@ -195,11 +194,7 @@ fn look(
         }
         next = end.next();
         if left == 0 && next <= last {
-            pending.stop(Place {
-                frame: next,
-                index: 0,
-                ..begin
-            });
+            pending.stop(Place::start_of(begin.incarnation, next));
             break;
         }
     }

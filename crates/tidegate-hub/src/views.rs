@@ -472,6 +472,12 @@ impl Views {
         self.delivering.restored(flow, shard)
     }
 
+    /// The last frame that is in what [`Views::delivering`] gives.
+    #[must_use]
+    pub fn delivering_to(&self) -> FrameNumber {
+        self.delivering.applied()
+    }
+
     /// Where all flows that deliver stood at one frame, the last that they have taken in.
     #[must_use]
     pub fn delivering(&self) -> (FrameNumber, Vec<(String, Restored)>) {

@@ -174,8 +174,7 @@ impl Books {
         }
     }
 
-    /// Takes in an event of which no more is known.
-    pub fn event(&mut self, flow: &str, id: &EventId) {
+    fn event(&mut self, flow: &str, id: &EventId) {
         let Some(hour) = self.hours.back_mut() else {
             return;
         };
@@ -402,19 +401,13 @@ impl Books {
         for (flow, account) in &self.accounts {
             for hour in self.hours.iter().filter(|hour| hour.hour >= account.begin) {
                 let page = self.page(flow, account, hour, pending);
-                pages.extend(page.filter(|page| !page.row.is_empty()));
+                pages.extend(Some(page).filter(|page| !page.row.is_empty()));
             }
         }
         pages
     }
 
-    fn page(
-        &self,
-        flow: &str,
-        account: &Account,
-        hour: &HourBook,
-        pending: &Pending,
-    ) -> Option<Page> {
+    fn page(&self, flow: &str, account: &Account, hour: &HourBook, pending: &Pending) -> Page {
         let mut row = account.rows.get(&hour.hour).copied().unwrap_or_default();
         let mut known = account.partial != Some(hour.hour) && hour.hour >= self.begin;
         if account.kind == Kind::Egress {
@@ -429,13 +422,13 @@ impl Books {
         } else {
             Balance::Unknown
         };
-        Some(Page {
+        Page {
             flow: flow.to_owned(),
             kind: account.kind,
             hour: hour.hour,
             row,
             balance,
-        })
+        }
     }
 }
 

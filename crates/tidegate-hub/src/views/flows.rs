@@ -115,6 +115,12 @@ impl Flows {
         state.unstored = 0;
     }
 
+    /// The last frame that was taken in.
+    pub(super) fn applied(&self) -> FrameNumber {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        state.applied
+    }
+
     /// All flows as they stood at one frame. Shards of a flow come one by one.
     pub(super) fn all(&self) -> (FrameNumber, Vec<(String, Restored)>) {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
