@@ -72,28 +72,12 @@ impl Vector {
 /// The mark of a reader that has dealt with everything before `frame`.
 #[must_use]
 pub const fn before_frame(incarnation: Incarnation, frame: FrameNumber) -> Place {
-    Place {
-        incarnation,
-        frame: FrameNumber(frame.0.saturating_sub(1)),
-        index: WHOLE_FRAME,
-    }
-}
-
-/// The mark of a reader that has dealt with everything before the entry at `place`.
-const fn before_entry(place: Place) -> Place {
-    match place.index.checked_sub(1) {
-        Some(index) => Place { index, ..place },
-        None => before_frame(place.incarnation, place.frame),
-    }
+    Place::start_of(incarnation, frame).before()
 }
 
 /// The frame in which the entry after `mark` stands, if there is one.
 const fn next_frame(mark: Place) -> FrameNumber {
-    if mark.index == WHOLE_FRAME {
-        mark.frame.next()
-    } else {
-        mark.frame
-    }
+    mark.behind().frame
 }
 
 #[cfg(test)]

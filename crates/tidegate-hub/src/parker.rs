@@ -25,7 +25,7 @@ use crate::clock::now;
 use crate::disk::FsDisk;
 use crate::hub::leave;
 use crate::inbox::Inbox;
-use crate::parks::{FlowPark, Opened, Parks, ParksError, before, open_park};
+use crate::parks::{FlowPark, Opened, Parks, ParksError, open_park};
 use crate::post::Return;
 use crate::settings::{HubSettings, OnFull, ParkRetention, Retention, SubscriptionRetention};
 use crate::views::Views;
@@ -229,11 +229,7 @@ impl Parker {
     ) -> Result<(), StepError> {
         let bounds = self.reader.bounds();
         let need = Need::of(&state);
-        let place = |frame| Place {
-            incarnation: bounds.incarnation,
-            frame,
-            index: 0,
-        };
+        let place = |frame| Place::start_of(bounds.incarnation, frame);
         let done = store.park.last_mark().map(|mark| mark.through);
         let from = done.unwrap_or_else(|| place(FrameNumber(0)));
         // Nothing is needed before the first that is.
@@ -296,11 +292,7 @@ impl Parker {
                     return Ok((full, Reached::Full(full)));
                 }
                 bytes = bytes.saturating_add(frame.bytes().len() as u64);
-                from = Place {
-                    frame: frame.number().next(),
-                    index: 0,
-                    ..from
-                };
+                from = Place::start_of(from.incarnation, frame.number().next());
             }
         }
         Ok((from, Reached::Target))
@@ -400,7 +392,7 @@ impl Store {
             self.full = false;
         }
         let through = self.park.last_mark().map(|mark| mark.through);
-        let empty = through.is_some_and(|through| cursor >= before(through));
+        let empty = through.is_some_and(|through| cursor >= through.before());
         if empty && self.told {
             self.told = false;
             self.full = false;

@@ -277,7 +277,7 @@ impl Hub {
         limits: PageLimits,
         mut met: impl FnMut(Met<'_>) -> bool,
     ) -> Result<Page, QueryError> {
-        let from = behind(after);
+        let from = after.behind();
         let park = self.parked().reader(flow);
         let park = park.filter(|park| park.through().is_some_and(|through| from < through));
         if from.frame >= self.reader().bounds().first {
@@ -307,12 +307,7 @@ impl Hub {
     pub fn parked_since(&self, flow: &str) -> Option<UnixMillis> {
         let park = self.parked().reader(flow)?;
         let mut since = None;
-        let first = Place {
-            incarnation: Incarnation(0),
-            frame: FrameNumber(0),
-            index: 0,
-        };
-        let walked = park.walk(first, SINCE_BYTES, |met| {
+        let walked = park.walk(Place::NOWHERE, SINCE_BYTES, |met| {
             let park::Met::Event(parked) = met else {
                 return true;
             };
@@ -349,7 +344,7 @@ fn scan_park(
 ) -> Result<Page, QueryError> {
     let mut found: Vec<Found> = Vec::new();
     let mut bytes = 0_usize;
-    let end = park.walk(behind(after), limits.scan_bytes, |it| match it {
+    let end = park.walk(after.behind(), limits.scan_bytes, |it| match it {
         park::Met::Passed(hours) => {
             met(Met::Passed(&hours));
             true
@@ -372,35 +367,11 @@ fn scan_park(
             true
         }
     })?;
-    let through = Some(before(end).max(after));
+    let through = Some(end.before().max(after));
     Ok(Page {
         found,
         scanned_to: through,
         through,
         at_end: false,
     })
-}
-
-/// The place before this one: frames end with an index that none has.
-pub(crate) const fn before(place: Place) -> Place {
-    match place.index.checked_sub(1) {
-        Some(index) => Place { index, ..place },
-        None => Place {
-            frame: FrameNumber(place.frame.0.saturating_sub(1)),
-            index: u32::MAX,
-            ..place
-        },
-    }
-}
-
-/// The place after this one.
-const fn behind(place: Place) -> Place {
-    match place.index.checked_add(1) {
-        Some(index) => Place { index, ..place },
-        None => Place {
-            frame: place.frame.next(),
-            index: 0,
-            ..place
-        },
-    }
 }

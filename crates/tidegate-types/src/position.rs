@@ -49,6 +49,41 @@ pub struct Place {
 }
 
 impl Place {
+    /// Before every place of every log.
+    pub const NOWHERE: Self = Self::start_of(Incarnation(0), FrameNumber(0));
+
+    /// Where the first entry of a frame stands.
+    #[must_use]
+    pub const fn start_of(incarnation: Incarnation, frame: FrameNumber) -> Self {
+        Self {
+            incarnation,
+            frame,
+            index: 0,
+        }
+    }
+
+    /// The place before this one: frames end with an index that no entry has.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        match self.index.checked_sub(1) {
+            Some(index) => Self { index, ..self },
+            None => Self {
+                frame: FrameNumber(self.frame.0.saturating_sub(1)),
+                index: u32::MAX,
+                ..self
+            },
+        }
+    }
+
+    /// The place after this one.
+    #[must_use]
+    pub const fn behind(self) -> Self {
+        match self.index.checked_add(1) {
+            Some(index) => Self { index, ..self },
+            None => Self::start_of(self.incarnation, self.frame.next()),
+        }
+    }
+
     /// This place in the log of `origin`.
     #[must_use]
     pub fn of(self, origin: &str) -> Position {
@@ -128,6 +163,30 @@ pub struct InvalidPosition;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_before_and_behind_lead_back() {
+        let place = |frame, index| Place {
+            incarnation: Incarnation(7),
+            frame: FrameNumber(frame),
+            index,
+        };
+        for (one, next) in [
+            (place(3, 0), place(3, 1)),
+            (place(3, u32::MAX - 1), place(3, u32::MAX)),
+            (place(3, u32::MAX), place(4, 0)),
+        ] {
+            assert_eq!(one.behind(), next);
+            assert_eq!(next.before(), one);
+        }
+        assert_eq!(
+            place(0, 0).before(),
+            place(0, u32::MAX),
+            "there is none before"
+        );
+        assert!(Place::NOWHERE < place(0, 0));
+    }
+
     use proptest::prelude::*;
 
     proptest! {

@@ -3,7 +3,7 @@
 use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 
-use super::{Vector, before_entry};
+use super::Vector;
 
 /// An entry of one origin that the reader wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub fn merge<T>(from: Vector, origins: Vec<OriginPage<T>>, limits: MergeLimits) 
             break;
         };
         let after = queue.entries.peek();
-        let mark = after.map_or(queue.through, |after| before_entry(after.place));
+        let mark = after.map_or(queue.through, |after| after.place.before());
         page.position.set(&queue.origin, mark);
         page.given.push(Given {
             item: entry.item,

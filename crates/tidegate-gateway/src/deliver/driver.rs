@@ -13,7 +13,7 @@ use tidegate_core::receive::intake::{Answer, Content};
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_hub::query::QueryError;
-use tidegate_types::position::{FrameNumber, Incarnation, Place};
+use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError};
@@ -22,7 +22,7 @@ use super::append::append;
 use super::attempt::{Ended, attempt};
 use super::commands::{Command, CommandError};
 use super::flow::DeliverFlow;
-use super::log::{Body, before, bodies, page};
+use super::log::{Body, bodies, page};
 use super::status::{Board, Reached};
 use super::{low_cursor, notes, pause_cursors};
 use crate::outbound::Transport;
@@ -40,13 +40,6 @@ const LOW_EVERY: Duration = Duration::from_secs(10);
 
 /// How often the machine is asked for that.
 const ASK_LOW_EVERY: Duration = Duration::from_secs(1);
-
-/// Before all places.
-const NOWHERE: Place = Place {
-    incarnation: Incarnation(0),
-    frame: FrameNumber(0),
-    index: 0,
-};
 
 /// A flow and everything its task holds.
 pub(super) struct Driver {
@@ -91,8 +84,8 @@ impl Driver {
             board,
             doing: Doing::default(),
             reached: Reached {
-                read: NOWHERE,
-                low: NOWHERE,
+                read: Place::NOWHERE,
+                low: Place::NOWHERE,
             },
             low_asked: UnixMillis(0),
             low_written: (None, UnixMillis(0)),
@@ -190,15 +183,12 @@ impl Driver {
     fn start(&self) -> Place {
         let head = *self.hub.head().borrow();
         let first = self.hub.reader().bounds().first;
-        Place {
-            incarnation: head.incarnation,
-            frame: if self.flow.config.from_oldest {
-                first
-            } else {
-                head.frame.next()
-            },
-            index: 0,
-        }
+        let frame = if self.flow.config.from_oldest {
+            first
+        } else {
+            head.frame.next()
+        };
+        Place::start_of(head.incarnation, frame)
     }
 
     /// Does all that the machine wants done now.
@@ -411,7 +401,7 @@ impl Driver {
         }
         let cursor = Content::Cursor {
             subscription: low_cursor(self.name()),
-            place: before(low),
+            place: low.before(),
         };
         match self.hub.offer(cursor).await {
             Answer::Refused(refusal) => {

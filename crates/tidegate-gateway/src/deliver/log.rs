@@ -95,7 +95,7 @@ fn read(
             }
         }
     };
-    let after = before(request.from);
+    let after = request.from.before();
     let found = match hub.scan_for(&flow.config.name, after, limits, wanted) {
         // Trimmed, which only happens to a flow that did not hold the log: it goes on with what there is.
         Err(QueryError::Log(ReadError::Trimmed { first })) => {
@@ -103,7 +103,7 @@ fn read(
         }
         other => other?,
     };
-    let end = behind(found.through.unwrap_or(after)).max(request.from);
+    let end = found.through.unwrap_or(after).behind().max(request.from);
     let end = request.until.map_or(end, |until| end.min(until));
     let mut arrivals = Vec::with_capacity(found.found.len());
     let mut rest = passed
@@ -132,11 +132,7 @@ fn passed_over(hub: &Hub, name: &str, first: FrameNumber, from: Place) -> Page<B
     );
     tracing::warn!(flow = name, "{text}");
     hub.record("flow-passed", &text, &[("flow", name.to_owned())]);
-    let end = Place {
-        frame: first,
-        index: 0,
-        ..from
-    };
+    let end = Place::start_of(from.incarnation, first);
     Page {
         arrivals: Vec::new(),
         end: end.max(from),
@@ -268,28 +264,4 @@ pub(super) fn document(event: &Event, subsystem: &str) -> Vec<u8> {
 
 pub(super) fn cloud_event(event: &Event, subsystem: &str) -> CloudEvent {
     CloudEvent::of(event, &format!("/{subsystem}/{}", event.flow))
-}
-
-/// The place before this one: frames end with an index that none has.
-pub(super) const fn before(place: Place) -> Place {
-    match place.index.checked_sub(1) {
-        Some(index) => Place { index, ..place },
-        None => Place {
-            frame: FrameNumber(place.frame.0.saturating_sub(1)),
-            index: u32::MAX,
-            ..place
-        },
-    }
-}
-
-/// The place after this one.
-pub(super) const fn behind(place: Place) -> Place {
-    match place.index.checked_add(1) {
-        Some(index) => Place { index, ..place },
-        None => Place {
-            frame: place.frame.next(),
-            index: 0,
-            ..place
-        },
-    }
 }

@@ -9,7 +9,7 @@ use tidegate_config::Config;
 use tidegate_core::deliver::{AttemptResult, Class, IdempotencyKey, SendEvent};
 use tidegate_core::log::entry::Blame;
 use tidegate_types::event::Event;
-use tidegate_types::position::{FrameNumber, Incarnation, Place};
+use tidegate_types::position::Place;
 
 use super::attempt::kind;
 use super::flow::DeliverFlow;
@@ -80,11 +80,7 @@ impl Trial {
             .ok_or(TrialError::PassedOver)?;
         let event = SendEvent {
             // It stands in no log.
-            place: Place {
-                incarnation: Incarnation(0),
-                frame: FrameNumber(0),
-                index: 0,
-            },
+            place: Place::NOWHERE,
             id: event.id,
             key: IdempotencyKey {
                 id: event.id,
