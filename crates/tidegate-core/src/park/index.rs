@@ -25,9 +25,10 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Adds the frames up to a mark. What was written before a crash and written again is left out.
+    /// Adds the frames up to a mark. What was written before a crash and written again is left out, and so is what
+    /// was written then and reaches past the mark: the log still has that.
     pub(super) fn commit(&mut self, lines: impl IntoIterator<Item = Line>, through: Place) {
-        for line in lines {
+        for line in lines.into_iter().filter(|line| line.last < through) {
             while self
                 .lines
                 .back()

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::position::Place;
 
 use super::index::{Index, Line};
 use crate::books::{Hour, HourTally, Tally};
@@ -116,7 +116,7 @@ impl ParkReader {
                         *at = place;
                         return Ok(false);
                     }
-                    *at = behind(place);
+                    *at = place.behind();
                 }
                 ParkEntry::Passed(runs) => {
                     if let Some((hours, end)) = passed(&runs, *at) {
@@ -177,21 +177,9 @@ fn passed(runs: &[PassedRun], from: Place) -> Option<(Vec<HourTally>, Place)> {
             let place = Place { index, ..run.first };
             if place >= from {
                 HourTally::note(&mut hours, hour, Tally::of(id));
-                end = Some(behind(place));
+                end = Some(place.behind());
             }
         }
     }
     Some((hours, end?))
-}
-
-/// The place after this one.
-pub(super) const fn behind(place: Place) -> Place {
-    match place.index.checked_add(1) {
-        Some(index) => Place { index, ..place },
-        None => Place {
-            frame: FrameNumber(place.frame.0.saturating_add(1)),
-            index: 0,
-            ..place
-        },
-    }
 }

@@ -213,6 +213,16 @@ impl World {
         Ok(true)
     }
 
+    /// The machine stops at this call of a trim.
+    fn crash(&mut self, stop: u64, target: u64, how: Crash) {
+        self.disk.set_faults(Faults {
+            stops_in: Some(stop),
+            ..Faults::default()
+        });
+        let _stopped_or_not = self.trim(target);
+        self.reopen(how);
+    }
+
     fn release(&mut self) {
         self.park
             .release(NOW, Need::of(&self.state).first())
@@ -338,13 +348,8 @@ fn run(world: &mut World, op: Op) {
         Op::Release => world.release(),
         Op::Reopen => world.reopen(Crash::LoseAll),
         Op::Crash(stop, to, tear) => {
-            let target = target(world, to);
-            world.disk.set_faults(Faults {
-                stops_in: Some(stop),
-                ..Faults::default()
-            });
-            let _stopped_or_not = world.trim(target);
-            world.reopen(if tear { Crash::Tear } else { Crash::LoseAll });
+            let how = if tear { Crash::Tear } else { Crash::LoseAll };
+            world.crash(stop, target(world, to), how);
         }
         Op::Fail(nth, to, sync) => {
             let target = target(world, to);
@@ -379,6 +384,26 @@ proptest! {
         }
         world.reopen(Crash::LoseAll);
         world.check(step);
+    }
+}
+
+/// A trim that was to reach further leaves frames behind when the machine stops, and the next one ends before them.
+#[test]
+fn what_reaches_past_the_last_mark_is_not_believed() {
+    for (stop, further, nearer) in
+        (0..12).flat_map(|stop| (1..=6).flat_map(move |t| (1..=6).map(move |u| (stop, t, u))))
+    {
+        let mut world = World::new(1_653_477_621_763, 256 << 10);
+        world.append(&[(0, false, 0)]);
+        world.append(&[(0, true, 0), (0, false, 0), (0, true, 15_872)]);
+        for _ in 0..3 {
+            world.append(&[(0, false, 0)]);
+        }
+        world.move_low();
+        world.crash(stop, further, Crash::LoseAll);
+        world.check(1);
+        world.crash(12, nearer.max(world.first), Crash::LoseAll);
+        world.check(1);
     }
 }
 
