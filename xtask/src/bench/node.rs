@@ -124,6 +124,7 @@ fn configuration(public: SocketAddr, admin: SocketAddr, data: &Path) -> String {
         r#"subsystem: bench
 listen: {{ public: "{public}", admin: "{admin}" }}
 data: "{data}"
+log: {{ size-max: 256GiB }}
 logging: {{ level: warn }}
 systems: {{ sender: {{}} }}
 flows:
