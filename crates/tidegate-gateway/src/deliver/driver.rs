@@ -41,6 +41,9 @@ const LOW_EVERY: Duration = Duration::from_secs(10);
 /// How often the machine is asked for that.
 const ASK_LOW_EVERY: Duration = Duration::from_secs(1);
 
+/// Tasks whose ends are taken along at most, before the machine is asked what follows.
+const AT_ONCE_MAX: usize = 64;
+
 /// A flow and everything its task holds.
 pub(super) struct Driver {
     hub: Arc<Hub>,
@@ -120,7 +123,16 @@ impl Driver {
                 .map_or(SLEEP_MAX, |at| at.since(now()));
             let nap = tokio::time::sleep(wait.min(SLEEP_MAX));
             tokio::select! {
-                Some(done) = self.doing.tasks.join_next_with_id() => self.ended(&mut machine, done),
+                Some(done) = self.doing.tasks.join_next_with_id() => {
+                    self.ended(&mut machine, done);
+                    // What has ended besides is taken along: all that follows is done once for all.
+                    for _ in 0..AT_ONCE_MAX {
+                        let Some(done) = self.doing.tasks.try_join_next_with_id() else {
+                            break;
+                        };
+                        self.ended(&mut machine, done);
+                    }
+                }
                 Ok(()) = self.head.changed() => machine.handle_grown(),
                 Some(command) = self.commands.recv() => self.obey(&mut machine, command).await,
                 Ok(()) = self.flows.changed() => {

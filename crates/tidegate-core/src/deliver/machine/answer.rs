@@ -58,7 +58,7 @@ impl<B: Clone> Delivery<B> {
         let ended = self.attempts.remove(&attempt)?;
         let (class, blame) = self.settings.classification.judge(answer.result);
         let result = answer.result;
-        let failed = describe(blame, answer);
+        let failed = describe(class, blame, answer);
         if result == AttemptResult::Failed(Failure::Local) {
             self.pause_locally(&ended);
             return Some(Verdict {
@@ -414,12 +414,14 @@ impl<B: Clone> Delivery<B> {
 }
 
 /// The failure as it is recorded, with a text of bounded length.
-fn describe(blame: Blame, answer: &Answer) -> Failed {
+fn describe(class: Class, blame: Blame, answer: &Answer) -> Failed {
     let status = match answer.result {
         AttemptResult::Status(status) => status,
         AttemptResult::Failed(_) => 0,
     };
     let mut text = match (answer.result, answer.text.is_empty()) {
+        // Nothing is recorded of what went well.
+        _ if class == Class::Delivered => String::new(),
         (AttemptResult::Status(status), true) => format!("status {status}"),
         (AttemptResult::Status(status), false) => format!("status {status}: {}", answer.text),
         (AttemptResult::Failed(failure), true) => failure.name().to_owned(),
