@@ -3,6 +3,7 @@
 mod changes;
 mod deliver;
 mod poll;
+mod regions;
 mod summary;
 
 use std::net::SocketAddr;
@@ -23,6 +24,9 @@ pub use poll::{
     HttpSource, Next, Poll, PollEvents, PollSource, Received, Schedule, SqsSource, TimeFormat,
     Timestamp,
 };
+pub use regions::{
+    Durability, Idempotency, Lease, OnPartition, Ownership, Region, Registered, RoleProbe, Sharding,
+};
 
 /// Bytes to plan for each id in a dedup ledger: id and fingerprint (16 each), position and time
 /// (about 32), and as much again for the table around them, rounded up.
@@ -41,8 +45,12 @@ pub struct Config {
     pub stage: String,
     /// The region this process is.
     pub region: String,
-    /// All regions, this one included.
-    pub regions: Vec<String>,
+    /// All regions, this one included, in the order of the file.
+    pub regions: Vec<Region>,
+    /// The store in which they agree on who acts.
+    pub lease: Option<Lease>,
+    /// The base URL that leads external systems to a region that is up.
+    pub front_door: Option<String>,
     /// Listeners.
     pub listen: Listen,
     /// Folder of the log, as written; relative to the working directory.
@@ -126,6 +134,8 @@ pub struct Log {
     pub size_max: u64,
     /// Bytes of one segment.
     pub segment: u64,
+    /// What holds for flows that do not say it themselves, and for what services publish.
+    pub durability: Durability,
 }
 
 /// Upper bounds.
@@ -164,7 +174,13 @@ pub struct System {
     pub topology: Topology,
     /// How much it may lose when it switches over.
     pub their_rpo: Option<Duration>,
-    /// Its endpoints.
+    /// How long it sends again, or lists, what was not accepted.
+    pub their_retry_horizon: Option<Duration>,
+    /// How its active endpoint is found.
+    pub role_probe: Option<RoleProbe>,
+    /// Our regions that may exchange events with it; empty means all.
+    pub allowed_regions: Vec<String>,
+    /// Its endpoints; of a primary with secondaries the first is the primary as a rule.
     pub endpoints: Vec<Endpoint>,
     /// How it is called.
     pub calling: Calling,
@@ -194,8 +210,10 @@ pub enum Topology {
     Single,
     /// One is active, others stand by.
     PrimarySecondary,
-    /// All are active.
-    ActiveActive,
+    /// All are active, and each takes and shows everything.
+    Shared,
+    /// All are active, and each has a part, or a log, of its own.
+    Partitioned,
 }
 
 /// One endpoint of an external system.
@@ -237,6 +255,12 @@ pub struct Flow {
     pub mapping: Option<EventSpec>,
     /// How long an id is remembered; at most `log.keep`.
     pub dedup: Duration,
+    /// Whether a flow that polls repairs its gaps.
+    pub reconciled: bool,
+    /// Which URLs the sender was given.
+    pub registered: Registered,
+    /// What must have happened before success is answered.
+    pub durability: Durability,
 }
 
 impl Flow {

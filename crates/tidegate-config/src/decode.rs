@@ -8,7 +8,9 @@ mod feeds;
 mod flows;
 mod jq;
 mod listen;
+mod ownership;
 mod poll;
+mod regional;
 mod regions;
 mod services;
 mod systems;
@@ -33,10 +35,12 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
     let limits = top
         .fields("limits")
         .and_then(|fields| decoder.limits(fields));
+    let lease = regions::lease(top, decoder.problems);
     let systems = decoder.systems(top, regions);
     let scope = flows::Scope {
         keep: top.fields("log").and_then(|log| log.duration("keep")),
         limits: limits.as_ref(),
+        durability: log.as_ref().map(|log| log.durability),
         public: listen.as_ref().map(|listen| listen.public.address),
         systems: top.fields("systems"),
         regions,
@@ -46,12 +50,21 @@ pub(crate) fn decode(root: &Item, regions: &Regions, decoder: &mut Decoder<'_>) 
     let polls = decoder.polls(top, &scope, (&systems, &flows));
     let feeds = decoder.feeds(top, &scope, &flows);
     let services = decoder.services(top);
+    let all = regional::Flows {
+        received: &flows,
+        delivered: &deliveries,
+        polled: &polls,
+        durability: log.as_ref().map(|log| log.durability),
+    };
+    decoder.regional(top, regions, &systems, &all);
     Some(Config {
         subsystem: top.text("subsystem")?,
         account: regions.account.clone().or_else(|| top.text("account"))?,
         stage: top.text("stage")?,
         region: regions.chosen.clone()?,
-        regions: regions.names.clone(),
+        regions: regions.list.clone(),
+        lease,
+        front_door: top.text("front-door"),
         listen: listen?,
         data: top.text("data")?,
         log: log?,
@@ -126,6 +139,7 @@ impl Decoder<'_> {
             keep: fields.duration("keep")?,
             size_max: fields.integer("size-max")?,
             segment: fields.integer("segment")?,
+            durability: fields.word("durability").map(ownership::of_word)?,
         };
         if log.segment > log.size_max / SEGMENTS_LEAST {
             self.report(

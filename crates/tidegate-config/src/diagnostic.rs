@@ -107,6 +107,8 @@ pub(crate) struct Problems {
     /// Places whose text must not be shown: secrets written literally.
     masks: Vec<Span>,
     errors: usize,
+    /// The first of [`Code::NotRun`], which counts also when the list is full.
+    not_run: Option<String>,
     more: usize,
 }
 
@@ -114,6 +116,9 @@ impl Problems {
     pub(crate) fn push(&mut self, problem: Problem) {
         let error = problem.severity() == Severity::Error;
         self.errors += usize::from(error);
+        if problem.code == Code::NotRun && self.not_run.is_none() {
+            self.not_run = Some(problem.message.clone());
+        }
         if self.list.len() < PROBLEMS_MAX {
             self.list.push(problem);
         } else {
@@ -141,6 +146,7 @@ pub struct Report {
     lines: Lines,
     problems: Vec<Problem>,
     errors: usize,
+    not_run: Option<String>,
     more: usize,
 }
 
@@ -150,6 +156,7 @@ impl Report {
             mut list,
             masks,
             errors,
+            not_run,
             more,
         } = found;
         list.sort_by_key(|problem| (problem.span.start, problem.code));
@@ -159,6 +166,7 @@ impl Report {
             lines: Lines::new(text),
             problems: list,
             errors,
+            not_run,
             more,
         }
     }
@@ -179,6 +187,13 @@ impl Report {
     #[must_use]
     pub const fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// Why a node of this version must not run the configuration although it is right, if there is
+    /// such a reason: the first problem of [`Code::NotRun`].
+    #[must_use]
+    pub fn not_run(&self) -> Option<&str> {
+        self.not_run.as_deref()
     }
 
     /// How many warnings there are.

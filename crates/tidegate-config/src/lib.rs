@@ -24,7 +24,7 @@ pub use marked::{DEPTH_MAX, FILE_BYTES_MAX};
 pub use reference::reference;
 pub use schema::schema;
 pub use secrets::{SecretRef, SecretSource};
-pub use shape::file::{FLOWS_MAX, REGIONS_MAX, SYSTEMS_MAX};
+pub use shape::file::{ENDPOINTS_MAX, FLOWS_MAX, REGIONS_MAX, SYSTEMS_MAX};
 pub use starter::STARTER;
 
 use decode::{Decoder, Regions};
@@ -51,7 +51,7 @@ pub fn load(file: &str, text: &str, region: Option<&str>, secrets: &dyn SecretSo
     let config = marked::parse(text, &mut problems).and_then(|root| {
         let checked = shape::check(&root, &ROOT, &mut problems);
         let known = Regions::read(checked.fields()?, region, &mut problems);
-        regions.clone_from(&known.names);
+        regions = known.names().into_iter().map(str::to_owned).collect();
         let mut decoder = Decoder {
             source: text,
             secrets,

@@ -45,6 +45,13 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 pub(crate) fn run(source: &Source, out: &Out) -> Outcome<Exit> {
     let started = now();
     let Usable { config, report } = source.usable(out)?;
+    if let Some(why) = report.not_run() {
+        if !out.is_json() {
+            out.error_text(&report.render(out.colours_errors()));
+        }
+        return Err(Failure::told(Exit::Invalid, why)
+            .cure("`tidegate check` shows the place; `tidegate plan` shows what the file says"));
+    }
     logging::start(&config)?;
     for problem in report.problems() {
         let (line, column) = report.place(problem);

@@ -86,12 +86,29 @@ impl Source {
         ))
     }
 
+    /// Reads and checks the file for what does not depend on the region: where several are declared and
+    /// none was chosen, as the first one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn load_for_any_region(&self) -> Outcome<Loaded> {
+        let loaded = self.load()?;
+        match (&self.region, loaded.regions.as_slice()) {
+            (None, [first, _, ..]) => Self::new(&self.file, Some(first)).load(),
+            _ => Ok(loaded),
+        }
+    }
+
     /// The configuration, if it has no errors; those are printed otherwise.
     ///
     /// # Errors
     /// It cannot be read or used.
     pub(crate) fn usable(&self, out: &Out) -> Outcome<Usable> {
-        let Loaded { config, report, .. } = self.load()?;
+        self.without_errors(self.load()?, out)
+    }
+
+    fn without_errors(&self, loaded: Loaded, out: &Out) -> Outcome<Usable> {
+        let Loaded { config, report, .. } = loaded;
         match config {
             Some(config) => Ok(Usable { config, report }),
             None => {

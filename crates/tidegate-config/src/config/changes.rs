@@ -36,6 +36,8 @@ impl Config {
         found.part("stage", self.stage == new.stage, true);
         let regions = self.region == new.region && self.regions == new.regions;
         found.part("regions", regions, true);
+        found.part("lease", self.lease == new.lease, true);
+        found.part("front-door", self.front_door == new.front_door, false);
         let (old_listen, new_listen) = (&self.listen, &new.listen);
         found.part(
             "listen.public",
@@ -48,6 +50,8 @@ impl Config {
         found.part("data", self.data == new.data, true);
         let segment = self.log.segment == new.log.segment;
         found.part("log.segment", segment, true);
+        let durability = self.log.durability == new.log.durability;
+        found.part("log.durability", durability, true);
         let (old, now) = (&self.log, &new.log);
         let kept = (old.keep, old.size_max) == (now.keep, now.size_max);
         found.part("log", kept, false);

@@ -7,6 +7,8 @@ use tidegate_types::secret::Secret;
 use tidegate_wire::aws::Target;
 use tidegate_wire::signature::Spec;
 
+use super::{Idempotency, Ownership, Sharding};
+
 /// How a system is called: everything about it but its addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -76,9 +78,9 @@ pub struct Proxy {
 pub struct Deliver {
     /// Its name, as it stands in receipts.
     pub name: String,
-    /// The external system, one with exactly one endpoint.
+    /// The external system.
     pub system: String,
-    /// The name of that endpoint; that of the service if the system has none and AWS is called.
+    /// The name of its first endpoint; that of the service if the system has none and AWS is called.
     pub endpoint: String,
     /// Its base URL.
     pub url: String,
@@ -101,10 +103,16 @@ pub struct Deliver {
     pub content_type: Option<String>,
     /// What waits for what.
     pub order: Order,
+    /// How its work is divided among regions.
+    pub sharding: Sharding,
+    /// Which region acts.
+    pub ownership: Ownership,
     /// Whether the later events of a key go on when one was set aside.
     pub skip_faults: bool,
     /// The header with the idempotency key.
     pub idempotency_header: String,
+    /// What the other side makes of a repeat.
+    pub idempotency: Idempotency,
     /// How requests are signed.
     pub sign: Option<Sign>,
     /// The delay before each attempt.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidegate_map::{EventSpec, RequestSpec};
 
-use super::{AwsKey, Identity};
+use super::{AwsKey, Durability, Identity, Ownership};
 use crate::cron::Cron;
 
 /// A flow that polls.
@@ -13,9 +13,9 @@ use crate::cron::Cron;
 pub struct Poll {
     /// Its name; part of every event id, unless it reconciles another one.
     pub name: String,
-    /// The external system, one with exactly one endpoint.
+    /// The external system.
     pub system: String,
-    /// The name of that endpoint.
+    /// The name of its first endpoint.
     pub endpoint: String,
     /// Its base URL.
     pub url: String,
@@ -25,6 +25,12 @@ pub struct Poll {
     pub events: PollEvents,
     /// How long an id is remembered; at most `log.keep`.
     pub dedup: Duration,
+    /// Whether what was fetched can be fetched again.
+    pub rereadable: bool,
+    /// What must have happened before the source is told, or the cursor moves.
+    pub durability: Durability,
+    /// Which region acts.
+    pub ownership: Ownership,
 }
 
 /// What is asked.

@@ -18,7 +18,7 @@ impl Config {
             "account": self.account,
             "stage": self.stage,
             "region": self.region,
-            "regions": self.regions,
+            "regions": self.regions.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(),
             "listen": {
                 "public": listener(&self.listen.public),
                 "admin": listener(&self.listen.admin),
@@ -29,6 +29,7 @@ impl Config {
                 "keep": show_duration(self.log.keep),
                 "size-max": show_bytes(self.log.size_max),
                 "segment": show_bytes(self.log.segment),
+                "durability": self.log.durability.word(),
             },
             "limits": self.limits_json(),
             "systems": self.systems.iter().map(system).collect::<Vec<_>>(),
@@ -71,7 +72,19 @@ impl Topology {
         match self {
             Self::Single => "single",
             Self::PrimarySecondary => "primary-secondary",
-            Self::ActiveActive => "active-active",
+            Self::Shared | Self::Partitioned => "active-active",
+        }
+    }
+}
+
+impl Hosting {
+    /// The word in the file.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::OtherCloud => "other-cloud",
+            Self::SameCloud { .. } => "same-cloud",
+            Self::OnPremises { .. } => "on-premises",
         }
     }
 }
@@ -123,18 +136,13 @@ fn listener(listener: &Listener) -> Json {
 }
 
 fn system(system: &System) -> Json {
-    let hosting = match system.hosting {
-        Hosting::OtherCloud => "other-cloud",
-        Hosting::SameCloud { .. } => "same-cloud",
-        Hosting::OnPremises { .. } => "on-premises",
-    };
     let endpoints = system.endpoints.iter();
     let endpoints: Map<String, Json> = endpoints
         .map(|one| (one.name.clone(), Json::from(one.url.as_str())))
         .collect();
     json!({
         "name": system.name,
-        "hosting": hosting,
+        "hosting": system.hosting.word(),
         "topology": system.topology.word(),
         "endpoints": endpoints,
     })

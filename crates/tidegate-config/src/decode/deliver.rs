@@ -11,6 +11,7 @@ use tidegate_wire::signature::{Signer, Spec};
 
 use super::Decoder;
 use super::flows::Scope;
+use super::ownership::ownership;
 use super::services::texts;
 use crate::config::{
     AnswerClass, AwsKey, Batch, Breaker, Deliver, Order, Park, Rate, Sign, StatusRule, System,
@@ -79,7 +80,14 @@ impl Decoder<'_> {
         let classify = self.classify(deliver);
         let schedule = self.schedule(deliver);
         let breaker = self.breaker(deliver);
+        let order = order(deliver.word("order")?);
+        let sharding = self.sharding(deliver, order);
+        let idempotency = self.idempotency(deliver);
         let called = called?;
+        let idempotency = idempotency.map(|said| match &called.target {
+            Some(Target::Queue(queue)) => target::remembered(queue, said),
+            _ => said,
+        });
         Some(Deliver {
             name: name.to_owned(),
             system: system?,
@@ -93,9 +101,12 @@ impl Decoder<'_> {
             method: called.method,
             request: called.request,
             content_type: called.content_type,
-            order: order(deliver.word("order")?),
+            order,
+            sharding: sharding?,
+            ownership: ownership(deliver)?,
             skip_faults: deliver.word("on-fault")? == "skip",
             idempotency_header: deliver.fields("idempotency")?.text("header")?,
+            idempotency: idempotency?,
             sign: called.sign,
             schedule: schedule?,
             retry_after_max: deliver.fields("retry")?.duration("retry-after-max")?,
@@ -117,6 +128,7 @@ impl Decoder<'_> {
         (scope, systems): (&Scope<'_>, &[System]),
     ) -> Option<Called> {
         let address = system.and_then(|system| self.address(system, fields, (scope, systems)));
+        self.no_parts(system, fields, systems);
         let request = self.request(deliver);
         let sign = match deliver.get("sign") {
             None => Some(None),
@@ -133,6 +145,22 @@ impl Decoder<'_> {
             sign: sign?,
             target: None,
         })
+    }
+
+    /// Reports a system of parts: nothing says which part an event belongs to.
+    fn no_parts(&mut self, name: Option<&str>, flow: &Fields, systems: &[System]) {
+        let system = systems.iter().find(|it| Some(it.name.as_str()) == name);
+        if system.is_some_and(|it| it.topology == Topology::Partitioned) {
+            self.report(
+                Problem::new(
+                    Code::Contradiction,
+                    flow.span_of("system"),
+                    "nothing says at which endpoint of a partitioned system an event belongs",
+                )
+                .label("`mode: partitioned`")
+                .help("declare each part as a system of its own, with a flow whose `when` picks its events"),
+            );
+        }
     }
 
     /// Reports keys that say what is made of a request, which have no place in other flows.
@@ -177,7 +205,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// The endpoint that is called, by name and URL.
+    /// The endpoint that is called, by name and URL; the first one, where there are several.
     pub(super) fn address(
         &mut self,
         name: &str,
@@ -186,40 +214,19 @@ impl Decoder<'_> {
     ) -> Option<(String, String)> {
         scope.systems?.get(name)?;
         let system = systems.iter().find(|system| system.name == name)?;
-        let span = flow.span_of("system");
-        match system.endpoints.as_slice() {
-            [one] if system.topology == Topology::Single => {
-                Some((one.name.clone(), one.url.clone()))
-            }
-            [] => {
-                self.report(
-                    Problem::new(
-                        Code::Missing,
-                        span,
-                        format!("the system `{name}` has no address"),
-                    )
-                    .label("where shall it be called?")
-                    .help(format!("add `url: https://…` to `{name}` under `systems`")),
-                );
-                None
-            }
-            _ => {
-                self.report(
-                    Problem::new(
-                        Code::NotYet,
-                        span,
-                        format!(
-                            "calling a system with several endpoints is not available in this version, and `{name}` is {} with {}",
-                            system.topology.word(),
-                            system.endpoints.len()
-                        ),
-                    )
-                    .label("not available yet")
-                    .help("declare each endpoint as a system of its own"),
-                );
-                None
-            }
+        if let Some(first) = system.endpoints.first() {
+            return Some((first.name.clone(), first.url.clone()));
         }
+        self.report(
+            Problem::new(
+                Code::Missing,
+                flow.span_of("system"),
+                format!("the system `{name}` has no address"),
+            )
+            .label("where shall it be called?")
+            .help(format!("add `url: https://…` to `{name}` under `systems`")),
+        );
+        None
     }
 
     fn sign(&mut self, fields: &Fields) -> Option<Sign> {

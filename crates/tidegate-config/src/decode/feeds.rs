@@ -147,7 +147,7 @@ impl Decoder<'_> {
             );
         }
         if one.is_none() && many.is_none() {
-            let regions = scope.regions.names.len();
+            let regions = scope.regions.list.len();
             if regions > 1 {
                 self.report(
                     Problem::new(

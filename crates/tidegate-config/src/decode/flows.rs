@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tidegate_wire::cloudevents::{AllowedOrigins, HandshakePolicy};
 
+use super::ownership::durability;
 use super::{Decoder, Regions};
-use crate::config::{Flow, Format, Limits};
+use crate::config::{Durability, Flow, Format, Limits, Registered};
 use crate::diagnostic::{Code, Problem, Span};
 use crate::shape::{Checked, Datum, Fields, nearest};
 use crate::units::show_duration;
@@ -24,6 +25,7 @@ const DEDUP_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 pub(super) struct Scope<'load> {
     pub(super) keep: Option<Duration>,
     pub(super) limits: Option<&'load Limits>,
+    pub(super) durability: Option<Durability>,
     pub(super) public: Option<SocketAddr>,
     pub(super) systems: Option<&'load Fields>,
     pub(super) regions: &'load Regions,
@@ -124,6 +126,12 @@ impl Decoder<'_> {
             identity,
             mapping,
             dedup: dedup?,
+            reconciled: receive.get("reconcile").is_some(),
+            registered: match receive.word("registered")? {
+                "every-region" => Registered::EveryRegion,
+                _ => Registered::FrontDoor,
+            },
+            durability: durability(receive, scope.durability)?,
         })
     }
 

@@ -9,6 +9,7 @@ use tidegate_wire::aws::Queue;
 use super::Decoder;
 use super::event::expression;
 use super::flows::Scope;
+use super::ownership::{durability, ownership};
 use crate::config::{
     AwsKey, Flow, Format, HttpSource, Identity, Next, Poll, PollEvents, PollSource, Received,
     Schedule, SqsSource, System,
@@ -76,6 +77,12 @@ impl Decoder<'_> {
             source: source?,
             events: events?,
             dedup: dedup?,
+            rereadable: match poll.get("rereadable") {
+                None => !is_queue,
+                Some(_) => poll.flag("rereadable")?,
+            },
+            durability: durability(poll, scope.durability)?,
+            ownership: ownership(poll)?,
         })
     }
 

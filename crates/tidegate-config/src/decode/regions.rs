@@ -1,5 +1,7 @@
 //! `regions`: which ones there are, and which one this process is.
 
+use super::services::texts;
+use crate::config::{Lease, Region};
 use crate::diagnostic::{Code, Problem, Problems, Span};
 use crate::shape::{Fields, nearest};
 
@@ -9,7 +11,8 @@ const ONLY: &str = "local";
 /// The regions of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Regions {
-    pub(crate) names: Vec<String>,
+    /// All of them, in the order of the file.
+    pub(crate) list: Vec<Region>,
     /// The one this process is; `None` if that is not clear and reported.
     pub(crate) chosen: Option<String>,
     /// The chosen one's own account.
@@ -20,15 +23,16 @@ impl Regions {
     /// Reads the regions and picks `wanted`, or the only one there is.
     pub(crate) fn read(top: &Fields, wanted: Option<&str>, problems: &mut Problems) -> Self {
         let declared = top.fields("regions");
-        let mut names: Vec<String> = declared
-            .into_iter()
-            .flat_map(|fields| fields.entries.iter().map(|(name, ..)| name.clone()))
+        let entries = declared.map(|it| it.entries.as_slice()).unwrap_or_default();
+        let mut list: Vec<Region> = entries
+            .iter()
+            .map(|(name, _, item)| region(name, item.fields()))
             .collect();
-        if names.is_empty() {
-            names.push(ONLY.to_owned());
+        if list.is_empty() {
+            list.push(region(ONLY, None));
         }
         let mut regions = Self {
-            names,
+            list,
             chosen: None,
             account: None,
         };
@@ -42,9 +46,10 @@ impl Regions {
     }
 
     fn pick(&self, wanted: Option<&str>, span: Span, problems: &mut Problems) -> Option<String> {
-        match (wanted, self.names.as_slice()) {
-            (None, [only]) => Some(only.clone()),
-            (None, names) => {
+        match (wanted, self.list.as_slice()) {
+            (None, [only]) => Some(only.name.clone()),
+            (None, _) => {
+                let names = self.names();
                 problems.push(
                     Problem::new(
                         Code::RegionChoice,
@@ -65,14 +70,22 @@ impl Regions {
     }
 
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+        self.list.iter().any(|known| known.name == name)
+    }
+
+    /// Their names, in the order of the file.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.list
+            .iter()
+            .map(|region| region.name.as_str())
+            .collect()
     }
 
     /// Reports a region that is not declared.
     pub(crate) fn unknown(&self, name: &str, span: Span, problems: &mut Problems) {
-        let help = match nearest(name, self.names.iter().map(String::as_str)) {
+        let help = match nearest(name, self.names().into_iter()) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("declared: {}", self.names.join(", ")),
+            None => format!("declared: {}", self.names().join(", ")),
         };
         problems.push(
             Problem::new(
@@ -83,5 +96,37 @@ impl Regions {
             .label("unknown region")
             .help(help),
         );
+    }
+}
+
+pub(super) fn lease(top: &Fields, problems: &mut Problems) -> Option<Lease> {
+    let fields = top.fields("lease")?;
+    let nats = fields.text("nats")?;
+    if !["nats://", "tls://"]
+        .iter()
+        .any(|scheme| nats.starts_with(scheme))
+    {
+        problems.push(
+            Problem::new(
+                Code::BadValue,
+                fields.span_of("nats"),
+                "this is no address of a NATS server",
+            )
+            .label("not possible here")
+            .help("write `nats://HOST:4222`, or `tls://HOST:4222`"),
+        );
+    }
+    Some(Lease { nats })
+}
+
+fn region(name: &str, fields: Option<&Fields>) -> Region {
+    let text = |key| fields.and_then(|fields| fields.text(key));
+    Region {
+        name: name.to_owned(),
+        peer: text("peer"),
+        public: text("public"),
+        egress: fields
+            .map(|it| texts(it.list("egress")))
+            .unwrap_or_default(),
     }
 }

@@ -1,7 +1,7 @@
 //! `systems`: the external systems.
 
 use super::{Decoder, Regions};
-use crate::config::{Endpoint, Hosting, System, Topology};
+use crate::config::{Endpoint, Hosting, RoleProbe, System, Topology};
 use crate::diagnostic::{Code, Problem};
 use crate::shape::Fields;
 
@@ -47,9 +47,12 @@ impl Decoder<'_> {
         let hosting = self.hosting(fields, regions);
         let topology = match fields.word("topology")? {
             "primary-secondary" => Topology::PrimarySecondary,
-            "active-active" => Topology::ActiveActive,
+            "active-active" if fields.word("mode") == Some("partitioned") => Topology::Partitioned,
+            "active-active" => Topology::Shared,
             _ => Topology::Single,
         };
+        let role_probe = self.of_topology(fields);
+        let allowed_regions = self.regions_of(fields, "allowed-regions", regions);
         let mut endpoints = self.endpoints(fields, regions);
         if let Some(url) = fields.text("url") {
             if !endpoints.is_empty() {
@@ -86,11 +89,17 @@ impl Decoder<'_> {
             );
         }
         let calling = self.calling(fields);
+        if let Some(Hosting::OnPremises { links }) = &hosting {
+            self.reachable(name, fields, links, &allowed_regions);
+        }
         Some(System {
             name: name.to_owned(),
             hosting: hosting?,
             topology,
             their_rpo: fields.duration("their-rpo"),
+            their_retry_horizon: fields.duration("their-retry-horizon"),
+            role_probe: role_probe?,
+            allowed_regions,
             endpoints,
             calling: calling?,
         })
@@ -115,19 +124,73 @@ impl Decoder<'_> {
         if let Some(name) = fails_with.as_deref().filter(|name| !regions.knows(name)) {
             regions.unknown(name, fields.span_of("fails-with"), self.problems);
         }
-        let mut links = Vec::new();
-        for item in fields.list("links") {
-            let Some(name) = item.text() else { continue };
-            if !regions.knows(name) {
-                regions.unknown(name, item.span, self.problems);
-            }
-            links.push(name.to_owned());
-        }
+        let links = self.regions_of(fields, "links", regions);
         Some(match hosting {
             "same-cloud" => Hosting::SameCloud { fails_with },
             "on-premises" => Hosting::OnPremises { links },
             _ => Hosting::OtherCloud,
         })
+    }
+
+    /// The regions in the list under `key`; those that are not declared are reported.
+    fn regions_of(&mut self, fields: &Fields, key: &str, regions: &Regions) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for item in fields.list(key) {
+            let Some(name) = item.text() else { continue };
+            if !regions.knows(name) {
+                regions.unknown(name, item.span, self.problems);
+            }
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
+    /// Reports a system that no region may call.
+    fn reachable(&mut self, name: &str, fields: &Fields, links: &[String], allowed: &[String]) {
+        let all = links.is_empty() || allowed.is_empty();
+        if !all && !links.iter().any(|link| allowed.contains(link)) {
+            self.report(
+                Problem::new(
+                    Code::Contradiction,
+                    fields.span_of("allowed-regions"),
+                    format!("no region that is allowed has a line to `{name}`"),
+                )
+                .label("none of `links`")
+                .help("allow a region of `links`, or give an allowed one a line"),
+            );
+        }
+    }
+
+    /// The role probe; keys that belong to another topology are reported.
+    fn of_topology(&mut self, fields: &Fields) -> Option<Option<RoleProbe>> {
+        let topology = fields.word("topology")?;
+        for (key, only) in [
+            ("mode", "active-active"),
+            ("role-probe", "primary-secondary"),
+        ] {
+            if fields.get(key).is_some() && topology != only {
+                self.report(
+                    Problem::new(
+                        Code::Contradiction,
+                        fields.span_of(key),
+                        format!("`{key}` is only for `topology: {only}`"),
+                    )
+                    .label(format!("topology is {topology}"))
+                    .help(format!("remove `{key}`, or set `topology: {only}`")),
+                );
+            }
+        }
+        let Some(item) = fields.get("role-probe") else {
+            return Some(None);
+        };
+        let probe = item.fields()?;
+        Some(Some(RoleProbe {
+            path: probe.text("path")?,
+            active: self.filter(probe, "active")?,
+            every: probe.duration("every")?,
+        }))
     }
 
     fn endpoints(&mut self, fields: &Fields, regions: &Regions) -> Vec<Endpoint> {

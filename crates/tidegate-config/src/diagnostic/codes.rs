@@ -148,6 +148,21 @@ codes! {
     KeyForgotten "TG-0156" Warning "Retries outlive the idempotency key"
         means "The other side forgets an idempotency key before the last retry. A late retry of an event that it has processed may then be processed a second time."
         cure "Shorten `retry.schedule`, or ask the other side to remember keys for longer and raise `ttl`.";
+    Repeats "TG-0157" Warning "A failover may repeat what was delivered"
+        means "When a region fails, another one sends again what was under way and what it has no receipt of. Nothing is known of the other side that would make such a repeat harmless, so an order may be placed twice."
+        cure "Say what the other side does: `idempotency: { ttl: 24h, scope: global }` if it remembers keys, `idempotency: natural` if a repeat changes nothing there.";
+    OneCopy "TG-0158" Warning "Only one region has what cannot be had again"
+        means "The sender forgets an event once it was acknowledged, and it is acknowledged when one region has it. While that region is down the event is late; if its disk is lost, so is the event."
+        cure "Set `durability: remote`. For webhooks, a flow that polls a list of what was sent (`reconcile`), or `registered: every-region`, does as well.";
+    OneLink "TG-0159" Warning "One line to a system on premises"
+        means "Only one region can call the system, so nobody takes over when that region is down."
+        cure "Give another region a line and name it under `links`, or accept that the flows wait; make `log.keep` longer than the longest wait.";
+    UnseenPromotion "TG-0160" Warning "Nobody sees that their secondary was promoted"
+        means "Only the endpoint that says that it is active is called. Nothing asks the endpoints, so the first one is taken to be the primary until an operator pins another."
+        cure "Add `role-probe` to the system.";
+    NotRun "TG-0161" Warning "Can be planned, not run"
+        means "The file is right, and `check` and `plan` take it. This version of the gateway does not do what it says, so `run` and `reload` refuse it instead of promising it."
+        cure "Run what the help text names, or take a version that has it.";
 }
 
 /// Stands in for a row that cannot be missing.

@@ -67,6 +67,13 @@ impl Fields {
         }
     }
 
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+        match self.datum(key) {
+            Some(Datum::Flag(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     pub(crate) fn integer(&self, key: &str) -> Option<u64> {
         match self.datum(key) {
             Some(Datum::Integer(value)) => Some(*value),

@@ -3,16 +3,19 @@
 mod deliver;
 mod feeds;
 mod flows;
+mod lease;
 mod listen;
 mod log;
+mod ownership;
 mod poll;
+mod regions;
 mod services;
 mod systems;
 mod verify;
 
 use std::time::Duration;
 
-use super::{Field, Map, Named, Scalar, Shape, Word};
+use super::{Field, Map, Scalar, Shape, Word};
 
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
@@ -31,6 +34,9 @@ pub const SYSTEMS_MAX: usize = 1000;
 
 /// The most regions of one subsystem; each keeps mirrors of all others.
 pub const REGIONS_MAX: usize = 16;
+
+/// The most endpoints of one system; each is watched from every region.
+pub const ENDPOINTS_MAX: usize = 16;
 
 pub(crate) static NAME: Shape = Shape::Scalar(Scalar::Name);
 pub(crate) static NAMES: Shape = Shape::List(super::List {
@@ -73,12 +79,19 @@ pub(crate) static ROOT: Shape = Shape::Map(Map::new(&[
     .example("prd"),
     Field::optional(
         "regions",
-        &REGIONS,
+        &regions::REGIONS,
         "The regions of the subsystem; one file serves all of them, and `--region` says which one \
          a process is. Without it there is one region named `local`. The region is part of every \
          position in the log, so it cannot be renamed later.",
     )
     .example("{ us-east-1: {}, us-west-2: {} }"),
+    Field::optional(
+        "front-door",
+        &systems::URL,
+        "The base URL at which external systems reach whichever region is up, by DNS or anycast in front \
+         of all of them. `plan --as` tells it to partners.",
+    )
+    .example("https://events.orders.example"),
     Field::empty(
         "listen",
         &listen::LISTEN,
@@ -114,30 +127,18 @@ pub(crate) static ROOT: Shape = Shape::Map(Map::new(&[
         "Your own services: who may publish and subscribe.",
     ),
     Field::empty("logging", &LOGGING, "The gateway's own log lines."),
-    Field::not_yet("lease", "Several regions that agree on who acts."),
+    Field::optional(
+        "lease",
+        &lease::LEASE,
+        "The store in which the regions agree on who acts. It stands in none of them, or in several; \
+         without it each flow goes by its `on-partition`.",
+    )
+    .example("{ nats: \"nats://witness.example:4222\" }"),
     Field::not_yet(
         "monitors",
         "Conditions over metrics that record, warn and page.",
     ),
     Field::not_yet("notify", "Routes and receivers of warnings and pages."),
-]));
-
-static REGIONS: Shape = Shape::Named(Named {
-    what: "region",
-    value: &REGION,
-    most: REGIONS_MAX,
-});
-
-static REGION: Shape = Shape::Map(Map::new(&[
-    Field::optional(
-        "account",
-        &TAG,
-        "Account of this region, where it differs from the one above.",
-    ),
-    Field::not_yet(
-        "peer",
-        "The address at which other regions read this region's log.",
-    ),
 ]));
 
 static LOGGING: Shape = Shape::Map(Map::new(&[

@@ -25,6 +25,8 @@ pub(crate) enum Scalar {
     Name,
     /// One of some words.
     Word(&'static [Word]),
+    /// `true` or `false`.
+    Flag,
     Integer {
         least: u64,
         most: u64,
@@ -98,6 +100,7 @@ pub(crate) enum Datum {
     /// Text with the way it was written, so that a place in it can be found in the file.
     Expression(Written),
     Word(&'static str),
+    Flag(bool),
     /// A number, or a size in bytes.
     Integer(u64),
     Duration(Duration),
@@ -112,6 +115,7 @@ impl Scalar {
             Self::Text { .. } => "text".to_owned(),
             Self::Name => "a name such as `orders`".to_owned(),
             Self::Word(words) => format!("one of {}", Words(words)),
+            Self::Flag => "`true` or `false`".to_owned(),
             Self::Integer { least, most } => format!("a whole number from {least} to {most}"),
             Self::Duration { least, most } => format!(
                 "a duration with its unit (ms, s, m, h, d) from {} to {}",
@@ -146,6 +150,7 @@ impl Scalar {
             Self::Text { .. } => "text".to_owned(),
             Self::Name => "name".to_owned(),
             Self::Word(words) => Words(words).to_string(),
+            Self::Flag => "`true` or `false`".to_owned(),
             Self::Integer { least, most } => format!("whole number, {least} to {most}"),
             Self::Duration { least, most } => {
                 let (least, most) = (show_duration(*least), show_duration(*most));
@@ -179,6 +184,7 @@ impl Scalar {
                 let known: Vec<_> = words.iter().filter(|word| !word.not_yet).collect();
                 json!({ "enum": known.iter().map(|word| word.word).collect::<Vec<_>>() })
             }
+            Self::Flag => json!({ "type": "boolean" }),
             Self::Integer { least, most } => {
                 json!({ "type": "integer", "minimum": least, "maximum": most })
             }

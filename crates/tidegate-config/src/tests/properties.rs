@@ -82,7 +82,8 @@ fn defaults_hold_where_nothing_is_said() {
 fn what_the_file_says_holds() {
     let config = config(FULL);
     assert_eq!(config.account, "123456789012");
-    assert_eq!(config.regions, ["us-east-1", "us-west-2"]);
+    let regions: Vec<&str> = config.regions.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(regions, ["us-east-1", "us-west-2"]);
     let flow = &config.flows[0];
     assert_eq!(flow.identity, Identity::Expression);
     let mapping = flow.mapping.as_ref().expect("it is a webhook");

@@ -24,7 +24,7 @@ pub(crate) fn check(files: &[PathBuf], global: &Global, out: &Out) -> Outcome<Ex
     let mut documents = Vec::new();
     for file in files {
         let source = Source::new(file, global.region.as_deref());
-        let loaded = source.load()?;
+        let loaded = source.load_for_any_region()?;
         let valid = loaded.config.is_some();
         if !valid {
             exit = Exit::Invalid;

@@ -48,6 +48,9 @@ impl Process {
             ReloadRefusal::Unreadable(lines.join(": "))
         })?;
         let problems = problems(&report);
+        if report.not_run().is_some() {
+            return Err(ReloadRefusal::Invalid(problems));
+        }
         let config = Arc::new(config.ok_or_else(|| ReloadRefusal::Invalid(problems.clone()))?);
         let changes = self.gateway.config().changes(&config);
         self.gateway

@@ -7,7 +7,7 @@ use tidegate_wire::aws::sqs::is_attribute_name;
 use tidegate_wire::aws::{Bus, CallError, Queue, Target, public_url};
 
 use super::Called;
-use crate::config::System;
+use crate::config::{Idempotency, System};
 use crate::decode::Decoder;
 use crate::decode::event::expression;
 use crate::decode::flows::Scope;
@@ -31,6 +31,17 @@ const OF_REQUESTS: &[(&str, &str)] = &[
         "each event goes in a call of its own; raise `concurrency` for more calls at a time",
     ),
 ];
+
+/// What a queue makes of a repeat, if the file says nothing.
+pub(super) fn remembered(queue: &Queue, said: Idempotency) -> Idempotency {
+    if queue.is_fifo() && said == Idempotency::Nothing {
+        return Idempotency::Key {
+            ttl: Some(FIFO_REMEMBERS),
+            global: true,
+        };
+    }
+    said
+}
 
 impl Decoder<'_> {
     /// A queue or a bus.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Field, List, Map, Named, Scalar, Shape, Tagged, Variant, Word};
+use super::ownership::{FLAG, ON_PARTITION, SHARDS, STABLE_FOR};
 use super::services::ON;
 use super::verify::{HMAC_SENT, SECRET_FIELD, SECRETS_FIELD};
 use super::{DAY, FLOWS_MAX, HOUR, JQ, KIB, MIB, MINUTE, SECOND, SECRET, TIB};
@@ -46,6 +47,22 @@ const DELIVER_FIELDS: &[Field] = &[
     .default("now"),
     Field::empty("request", &REQUEST, "The request that is made of an event."),
     Field::optional("order", &ORDER, "What waits for what.").default("per-key"),
+    Field::optional(
+        "shards",
+        &SHARDS,
+        "Slices of the keys, of which each is delivered by one region at a time. More divide the work more \
+         evenly. Only for `order: per-key`, and by default 16. Changing it needs the flow to be drained.",
+    )
+    .example("64"),
+    Field::optional(
+        "homed",
+        &FLAG,
+        "Whether all events of a key are taken in by the same region as a rule. Then each region delivers \
+         what it took in. By default `false`: the keys are divided among the regions.",
+    )
+    .example("true"),
+    ON_PARTITION,
+    STABLE_FOR,
     Field::optional(
         "on-fault",
         &ON_FAULT,
@@ -191,27 +208,51 @@ static HEADERS: Shape = Shape::Named(Named {
 });
 static HEADER: Shape = Shape::Scalar(Scalar::Header);
 
-static IDEMPOTENCY: Shape = Shape::Map(Map::new(&[
-    Field::optional(
-        "header",
-        &HEADER,
-        "The header with the key, which is the same for every attempt: the event's id.",
-    )
-    .default("idempotency-key"),
-    Field::optional(
-        "ttl",
-        &TTL,
-        "How long the other side remembers a key. `check` warns if retries go on for longer.",
-    )
-    .example("24h"),
-    Field::optional("scope", &SCOPE, "Where a key is known.").default("endpoint"),
+static IDEMPOTENCY: Shape = Shape::Map(
+    Map::new(&[
+        Field::optional(
+            "by",
+            &BY,
+            "What makes a repeat harmless there. By default `key` if `ttl` or `scope` is said, else \
+             `nothing`.",
+        )
+        .example("natural"),
+        Field::optional(
+            "header",
+            &HEADER,
+            "The header with the key, which is the same for every attempt: the event's id.",
+        )
+        .default("idempotency-key"),
+        Field::optional(
+            "ttl",
+            &TTL,
+            "How long the other side remembers a key. `check` warns if retries go on for longer.",
+        )
+        .example("24h"),
+        Field::optional("scope", &SCOPE, "Where a key is known; by default `per-endpoint`.").example("global"),
+    ])
+    .short("by"),
+);
+static BY: Shape = Shape::Scalar(Scalar::Word(&[
+    Word::new(
+        "key",
+        "it remembers the key in the header and does nothing twice",
+    ),
+    Word::new(
+        "natural",
+        "a repeat changes nothing: it writes by id and version",
+    ),
+    Word::new(
+        "nothing",
+        "nothing is known: a repeat may do its work twice",
+    ),
 ]));
 static TTL: Shape = Shape::Scalar(Scalar::Duration {
     least: MINUTE,
     most: Duration::from_secs(DAY.as_secs() * 365),
 });
 static SCOPE: Shape = Shape::Scalar(Scalar::Word(&[
-    Word::new("endpoint", "at the endpoint that saw it"),
+    Word::new("per-endpoint", "at the endpoint that saw it"),
     Word::new("global", "at all endpoints of the system"),
 ]));
 

@@ -6,6 +6,7 @@ use super::super::{Field, List, Map, Named, Scalar, Shape, Word};
 use super::deliver::DELIVER;
 use super::feeds::SERVE;
 use super::log::BODY_MAX_SCALAR;
+use super::ownership::DURABILITY;
 use super::poll::POLL;
 use super::verify::VERIFY;
 use super::{DAY, FLOWS_MAX, JQ, MINUTE, NAME};
@@ -105,6 +106,21 @@ static RECEIVE: Shape = Shape::Map(Map::new(&[
         &HANDSHAKE,
         "The answer to the OPTIONS request with which a sender of CloudEvents asks for permission. \
          Without it such a request is answered 405.",
+    ),
+    Field::optional(
+        "registered",
+        &REGISTERED,
+        "Which URLs the sender was given. Has no effect with one region.",
+    )
+    .default("front-door"),
+    DURABILITY,
+]));
+
+static REGISTERED: Shape = Shape::Scalar(Scalar::Word(&[
+    Word::new("front-door", "one, which leads to a region that is up"),
+    Word::new(
+        "every-region",
+        "that of each region: everything is sent to all of them, and repeats are dropped by their ids",
     ),
 ]));
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Field, Map, Scalar, Shape, Word};
+use super::ownership::DURABILITY_WORDS;
 use super::{DAY, GIB, HOUR, KIB, MIB, MINUTE, SECOND, TIB};
 
 pub(super) static LOG: Shape = Shape::Map(Map::new(&[
@@ -29,7 +30,7 @@ pub(super) static LOG: Shape = Shape::Map(Map::new(&[
     .default("64MiB"),
     Field::optional(
         "durability",
-        &DURABILITY,
+        &DURABILITY_WORDS,
         "What must have happened before a sender is answered with success.",
     )
     .default("local"),
@@ -55,11 +56,6 @@ static SEGMENT: Shape = Shape::Scalar(Scalar::Bytes {
     least: MIB,
     most: GIB,
 });
-
-static DURABILITY: Shape = Shape::Scalar(Scalar::Word(&[
-    Word::new("local", "the event is synced to this region's disk"),
-    Word::not_yet("remote", "it is also on disk in another region"),
-]));
 
 static ON_FULL: Shape = Shape::Scalar(Scalar::Word(&[
     Word::new("refuse", "new events are answered 503 with `Retry-After`"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Field, Map, Named, Scalar, Shape, Word};
+use super::ownership::{DURABILITY, FLAG, ON_PARTITION, STABLE_FOR};
 use super::{DAY, HOUR, JQ, KIB, MIB, MINUTE, SECOND, SECRET};
 
 pub(super) static POLL: Shape = Shape::Map(
@@ -97,6 +98,16 @@ pub(super) static POLL: Shape = Shape::Map(
              of `event`.",
         )
         .example("{ body: . }"),
+        Field::optional(
+            "rereadable",
+            &FLAG,
+            "Whether what was fetched can be fetched again. By default a list can, and a queue, which \
+             forgets what is acknowledged, cannot.",
+        )
+        .example("false"),
+        DURABILITY,
+        ON_PARTITION,
+        STABLE_FOR,
     ])
     .one_of(&[&["every", "cron", "sqs"]]),
 );

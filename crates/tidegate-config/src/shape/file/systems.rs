@@ -1,10 +1,9 @@
 //! `systems`: what the other side is like.
 
-use super::super::{Field, List, Map, Named, Scalar, Shape, Word};
-use super::{DAY, FILE_PATH, NAME, NAMES, SECOND, SECRET, SYSTEMS_MAX};
+use std::time::Duration;
 
-/// The most endpoints of one system; more than any provider publishes.
-const ENDPOINTS_MAX: usize = 64;
+use super::super::{Field, List, Map, Named, Scalar, Shape, Word};
+use super::{DAY, ENDPOINTS_MAX, FILE_PATH, JQ, NAME, NAMES, SECOND, SECRET, SYSTEMS_MAX};
 
 pub(super) static SYSTEMS: Shape = Shape::Named(Named {
     what: "system",
@@ -23,20 +22,41 @@ static SYSTEM: Shape = Shape::Map(Map::new(&[
     Field::optional(
         "links",
         &NAMES,
-        "The regions of yours that have a line to it. Only for `on-premises`.",
+        "The regions of yours that have a line to it; the others never call it. Only for `on-premises`, \
+         and by default all.",
     )
     .example("[us-east-1]"),
+    Field::optional(
+        "allowed-regions",
+        &NAMES,
+        "The only regions of yours that may exchange events with it, for data that must not leave a \
+         place. By default all.",
+    )
+    .example("[eu-central-1, eu-west-1]"),
     Field::optional("topology", &TOPOLOGY, "How it is built on its side.").default("single"),
+    Field::optional(
+        "mode",
+        &MODE,
+        "How active endpoints divide the work. Only for `active-active`, and by default `shared`.",
+    ),
     Field::optional(
         "their-rpo",
         &RPO,
-        "How much of the past it may lose when it switches over.",
+        "How much of the past it may lose when another of its endpoints takes over. What was delivered \
+         within that time is sent again then, with the same keys.",
     )
     .example("30s"),
+    Field::optional(
+        "their-retry-horizon",
+        &RETRY_HORIZON,
+        "How long it sends a webhook again, or lists it, when it was not accepted. `0s` if it sends once.",
+    )
+    .example("3d"),
     Field::empty(
         "endpoints",
         &ENDPOINTS,
-        "Its endpoints by name. Kept and checked; flows that call it use the one of a `single` system.",
+        "Its endpoints by name. Of a `primary-secondary` system the first one is the primary as long as \
+         nothing else is known.",
     ),
     Field::optional("url", &URL, "Its base URL, if it has one endpoint; short for `endpoints: { main: … }`.")
         .example("https://crm.example/api"),
@@ -67,7 +87,13 @@ static SYSTEM: Shape = Shape::Map(Map::new(&[
         "Ports below 1024 besides 80 and 443 that may be connected to.",
     )
     .example("[81]"),
-    Field::not_yet("role-probe", "How its active endpoint is found."),
+    Field::optional(
+        "role-probe",
+        &ROLE_PROBE,
+        "How its active endpoint is found. Only for `primary-secondary`. Without it a promotion is seen \
+         only when an operator pins the new primary.",
+    )
+    .example("{ path: /status, active: '.role == \"primary\"' }"),
     Field::not_yet("limits", "Rates that several flows share."),
 ]));
 
@@ -197,6 +223,45 @@ static TOPOLOGY: Shape = Shape::Scalar(Scalar::Word(&[
     Word::new("active-active", "all endpoints are active"),
 ]));
 
+static MODE: Shape = Shape::Scalar(Scalar::Word(&[
+    Word::new("shared", "every endpoint takes and shows everything"),
+    Word::new(
+        "partitioned",
+        "each endpoint has a part, or a log, of its own",
+    ),
+]));
+
+static ROLE_PROBE: Shape = Shape::Map(Map::new(&[
+    Field::required(
+        "path",
+        &PROBE_PATH,
+        "What is asked at each endpoint, by `GET`.",
+    )
+    .example("/status"),
+    Field::required(
+        "active",
+        &JQ,
+        "Whether the endpoint that answered is the active one: jq over the body of the answer.",
+    )
+    .example("'.role == \"primary\"'"),
+    Field::optional(
+        "every",
+        &PROBE_EVERY,
+        "How often. A promotion is seen that much later at most.",
+    )
+    .default("5s"),
+]));
+static PROBE_PATH: Shape = Shape::Scalar(Scalar::RequestPath);
+static PROBE_EVERY: Shape = Shape::Scalar(Scalar::Duration {
+    least: SECOND,
+    most: DAY,
+});
+
+static RETRY_HORIZON: Shape = Shape::Scalar(Scalar::Duration {
+    least: Duration::ZERO,
+    most: Duration::from_secs(DAY.as_secs() * 365),
+});
+
 static RPO: Shape = Shape::Scalar(Scalar::Duration {
     least: SECOND,
     most: DAY,
@@ -217,4 +282,4 @@ static ENDPOINT: Shape = Shape::Map(
     .short("url"),
 );
 
-static URL: Shape = Shape::Scalar(Scalar::Url);
+pub(super) static URL: Shape = Shape::Scalar(Scalar::Url);

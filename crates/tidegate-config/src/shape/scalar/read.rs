@@ -49,6 +49,7 @@ impl Scalar {
     pub(crate) fn read(&self, written: &Written) -> Result<Datum, Refused> {
         match self {
             Self::Integer { least, most } => self.integer(written, *least, *most),
+            Self::Flag => self.flag(written),
             Self::Secret => secret(written),
             _ if written.resolved() != Resolved::Text => Err(self.not_text(written)),
             Self::Word(words) => word(words, &written.text),
@@ -93,6 +94,13 @@ impl Scalar {
             .filter(|value| (least..=most).contains(value))
             .map(Datum::Integer)
             .ok_or_else(|| self.bad(&written.text))
+    }
+
+    fn flag(&self, written: &Written) -> Result<Datum, Refused> {
+        match written.resolved() {
+            Resolved::Bool(value) => Ok(Datum::Flag(value)),
+            _ => Err(self.wrong_type("this is neither true nor false")),
+        }
     }
 
     fn duration(&self, text: &str, least: Duration, most: Duration) -> Result<Datum, Refused> {
