@@ -107,6 +107,40 @@ pub struct Fault {
     pub carried: bool,
 }
 
+/// Codes and names of an enumeration that stands in the log, and has `Other(u8)` for later versions.
+macro_rules! coded {
+    ($kind:ident: $($variant:ident = $code:literal $name:literal,)+) => {
+        impl $kind {
+            /// The code in the log.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                match self {
+                    $(Self::$variant => $code,)+
+                    Self::Other(code) => code,
+                }
+            }
+
+            /// The one with this code.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Self {
+                match code {
+                    $($code => Self::$variant,)+
+                    other => Self::Other(other),
+                }
+            }
+
+            /// Its name in metrics, tables and JSON.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                    Self::Other(_) => "other",
+                }
+            }
+        }
+    };
+}
+
 /// What went wrong with an event. The codes are part of the format and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultCause {
@@ -134,49 +168,24 @@ pub enum FaultCause {
     Other(u8),
 }
 
+coded! { FaultCause:
+    Mapping = 1 "mapping",
+    Identity = 2 "identity",
+    IdReused = 3 "id-reused",
+    Overrun = 4 "overrun",
+    Quarantined = 5 "quarantined",
+    Format = 6 "format",
+    Exhausted = 7 "exhausted",
+    Rejected = 8 "rejected",
+    Gone = 9 "gone",
+    Stuck = 10 "stuck",
+}
+
 impl FaultCause {
-    const CODES: [(Self, u8, &'static str); 10] = [
-        (Self::Mapping, 1, "mapping"),
-        (Self::Identity, 2, "identity"),
-        (Self::IdReused, 3, "id-reused"),
-        (Self::Overrun, 4, "overrun"),
-        (Self::Quarantined, 5, "quarantined"),
-        (Self::Format, 6, "format"),
-        (Self::Stuck, 10, "stuck"),
-        (Self::Exhausted, 7, "exhausted"),
-        (Self::Rejected, 8, "rejected"),
-        (Self::Gone, 9, "gone"),
-    ];
-
-    /// The code in the log.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        let known = Self::CODES.iter().find(|(cause, ..)| *cause == self);
-        match (known, self) {
-            (Some((_, code, _)), _) => *code,
-            (None, Self::Other(code)) => code,
-            (None, _) => 0,
-        }
-    }
-
-    /// The cause with this code.
-    #[must_use]
-    pub fn from_code(code: u8) -> Self {
-        let known = Self::CODES.iter().find(|(_, known, _)| *known == code);
-        known.map_or(Self::Other(code), |(cause, ..)| *cause)
-    }
-
     /// Whether a flow that delivers set the event aside.
     #[must_use]
     pub const fn is_of_delivery(self) -> bool {
         matches!(self, Self::Exhausted | Self::Rejected | Self::Gone)
-    }
-
-    /// Its name in metrics, tables and JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        let known = Self::CODES.iter().find(|(cause, ..)| *cause == self);
-        known.map_or("other", |(.., name)| *name)
     }
 }
 
@@ -197,39 +206,12 @@ pub enum Blame {
     Other(u8),
 }
 
-impl Blame {
-    const CODES: [(Self, u8, &'static str); 5] = [
-        (Self::Us, 1, "us"),
-        (Self::Them, 2, "them"),
-        (Self::Path, 3, "path"),
-        (Self::Operator, 4, "operator"),
-        (Self::Proxy, 5, "proxy"),
-    ];
-
-    /// The code in the log.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        let known = Self::CODES.iter().find(|(blame, ..)| *blame == self);
-        match (known, self) {
-            (Some((_, code, _)), _) => *code,
-            (None, Self::Other(code)) => code,
-            (None, _) => 0,
-        }
-    }
-
-    /// The blame with this code.
-    #[must_use]
-    pub fn from_code(code: u8) -> Self {
-        let known = Self::CODES.iter().find(|(_, known, _)| *known == code);
-        known.map_or(Self::Other(code), |(blame, ..)| *blame)
-    }
-
-    /// Its name in metrics, tables and JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        let known = Self::CODES.iter().find(|(blame, ..)| *blame == self);
-        known.map_or("other", |(.., name)| *name)
-    }
+coded! { Blame:
+    Us = 1 "us",
+    Them = 2 "them",
+    Path = 3 "path",
+    Operator = 4 "operator",
+    Proxy = 5 "proxy",
 }
 
 /// How far a named subscription has read: up to and including the entry at this place.
