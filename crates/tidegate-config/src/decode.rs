@@ -12,6 +12,7 @@ mod ownership;
 mod poll;
 mod regional;
 mod regions;
+mod request;
 mod services;
 mod systems;
 mod verify;

@@ -13,6 +13,7 @@ pub mod aws;
 pub mod cloudevents;
 pub mod content;
 pub mod form;
+pub mod framing;
 pub mod link;
 pub mod pacing;
 pub mod signature;

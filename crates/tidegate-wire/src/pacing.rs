@@ -24,8 +24,8 @@ pub fn wait(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok().map(Duration::from_secs);
     }
     let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     let millis = u64::try_from(date.as_millisecond()).unwrap_or(0);
@@ -96,8 +96,11 @@ mod tests {
             // The example of RFC 9110, section 5.6.7.
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37", None),
+            ("", None),
             ("soon", None),
             ("-5", None),
+            ("+5", None),
             ("99999999999999999999999", None),
         ] {
             assert_eq!(waits(&[("retry-after", text)]), expected, "{text}");

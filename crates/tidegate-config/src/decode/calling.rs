@@ -5,7 +5,7 @@ use tidegate_wire::signature::{Credentials, KeyPlace, Signer, Spec};
 
 use super::Decoder;
 use super::services::texts;
-use crate::config::{Auth, Calling, OAuth2, OutwardTls, Proxy};
+use crate::config::{Auth, AwsKey, Calling, OAuth2, OutwardTls, Proxy};
 use crate::diagnostic::{Code, Problem};
 use crate::shape::{Checked, Datum, Fields};
 use tidegate_types::secret::Secret;
@@ -37,6 +37,26 @@ impl Decoder<'_> {
     pub(super) fn one_secret(&mut self, fields: &Fields, key: &str) -> Option<Secret> {
         let reference = fields.secret(key)?.clone();
         self.secret(&reference, fields.span_of(key))
+    }
+
+    /// The key that signs calls of AWS.
+    pub(super) fn aws_key(
+        &mut self,
+        fields: &Fields,
+        region: String,
+        service: &str,
+    ) -> Option<AwsKey> {
+        let session_token = match fields.get("session-token") {
+            None => None,
+            Some(_) => Some(self.one_secret(fields, "session-token")?),
+        };
+        Some(AwsKey {
+            access_key: fields.text("access-key")?,
+            secret_key: self.one_secret(fields, "secret-key")?,
+            session_token,
+            region,
+            service: service.to_owned(),
+        })
     }
 
     fn auth(&mut self, fields: &Fields) -> Option<Auth> {

@@ -14,8 +14,7 @@ use super::flows::Scope;
 use super::ownership::ownership;
 use super::services::texts;
 use crate::config::{
-    AnswerClass, AwsKey, Batch, Breaker, Deliver, Order, Park, Rate, Sign, StatusRule, System,
-    Topology,
+    AnswerClass, Batch, Breaker, Deliver, Order, Park, Rate, Sign, StatusRule, System, Topology,
 };
 use crate::diagnostic::{Code, Problem, Span};
 use crate::shape::{Checked, Datum, Fields, Item};
@@ -232,7 +231,8 @@ impl Decoder<'_> {
     fn sign(&mut self, fields: &Fields) -> Option<Sign> {
         if fields.word("scheme")? == "aws-sigv4" {
             let (region, service) = (fields.text("region"), fields.text("service"));
-            return self.aws_key(fields, region?, &service?);
+            let key = self.aws_key(fields, region?, &service?)?;
+            return Some(Sign::Aws(Box::new(key)));
         }
         let keys = self.secrets(fields, "secret", "secrets")?;
         let spans: Vec<Span> = keys.iter().map(|(_, span)| *span).collect();
@@ -243,20 +243,6 @@ impl Decoder<'_> {
             return None;
         }
         Some(Sign::Webhook(Box::new(spec)))
-    }
-
-    fn aws_key(&mut self, fields: &Fields, region: String, service: &str) -> Option<Sign> {
-        let session_token = match fields.get("session-token") {
-            None => None,
-            Some(_) => Some(self.one_secret(fields, "session-token")?),
-        };
-        Some(Sign::Aws(Box::new(AwsKey {
-            access_key: fields.text("access-key")?,
-            secret_key: self.one_secret(fields, "secret-key")?,
-            session_token,
-            region,
-            service: service.to_owned(),
-        })))
     }
 
     fn schedule(&mut self, deliver: &Fields) -> Option<Vec<Duration>> {

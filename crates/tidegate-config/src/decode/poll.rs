@@ -11,8 +11,8 @@ use super::event::expression;
 use super::flows::Scope;
 use super::ownership::{durability, ownership};
 use crate::config::{
-    AwsKey, Flow, Format, HttpSource, Identity, Next, Poll, PollEvents, PollSource, Received,
-    Schedule, SqsSource, System,
+    Flow, Format, HttpSource, Identity, Next, Poll, PollEvents, PollSource, Received, Schedule,
+    SqsSource, System,
 };
 use crate::cron::{Cron, CronError};
 use crate::diagnostic::{Code, Problem};
@@ -172,19 +172,10 @@ impl Decoder<'_> {
                     .help("copy the URL that AWS shows for the queue"),
             );
         }
-        let session_token = match sqs.get("session-token") {
-            None => None,
-            Some(_) => Some(self.one_secret(sqs, "session-token")?),
-        };
+        let key = self.aws_key(sqs, sqs.text("region")?, "sqs");
         Some(SqsSource {
             queue_url,
-            key: AwsKey {
-                access_key: sqs.text("access-key")?,
-                secret_key: self.one_secret(sqs, "secret-key")?,
-                session_token,
-                region: sqs.text("region")?,
-                service: "sqs".to_owned(),
-            },
+            key: key?,
             wait_seconds: u8::try_from(sqs.duration("wait")?.as_secs()).ok()?,
         })
     }

@@ -1,31 +1,13 @@
 //! Headers that requests may carry.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tidegate_wire::framing::is_framing;
 
 /// Most headers of a request. Servers commonly take 100, and ours are added.
 pub(super) const HEADERS_MAX: usize = 64;
 
 /// Bytes of all names and values together. Servers commonly take 8 KiB for one and 16 to 64 KiB for all.
 pub(super) const HEADERS_BYTES_MAX: usize = 32 * 1024;
-
-/// Headers that say where a message ends, who it is for, or belong to one connection; the transport
-/// writes them. From a mapping they would smuggle a second request or change the host.
-const OURS: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Why a header cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +56,7 @@ pub(super) fn check_all(headers: &HeaderMap) -> Result<(), HeaderProblem> {
 }
 
 fn check(name: &HeaderName, value: &[u8]) -> Result<(), HeaderProblem> {
-    if OURS.contains(&name.as_str()) {
+    if is_framing(name.as_str()) {
         return Err(HeaderProblem::Ours(name.clone()));
     }
     let printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use tidegate_map::{RequestMapping, RequestPart, RequestSpec};
+use tidegate_map::RequestSpec;
 use tidegate_wire::aws::sqs::is_attribute_name;
 use tidegate_wire::aws::{Bus, CallError, Queue, Target, public_url};
 
 use super::Called;
-use crate::config::{Idempotency, System};
+use crate::config::{Idempotency, Sign, System};
 use crate::decode::Decoder;
 use crate::decode::event::expression;
 use crate::decode::flows::Scope;
+use crate::decode::request::Written;
 use crate::diagnostic::{Code, Problem};
 use crate::shape::Fields;
 use crate::units::show_duration;
@@ -74,7 +75,7 @@ impl Decoder<'_> {
             method: "POST",
             request: request?,
             content_type: None,
-            sign: Some(sign?),
+            sign: Some(Sign::Aws(Box::new(sign?))),
             target: Some(target),
         })
     }
@@ -186,27 +187,12 @@ impl Decoder<'_> {
             None => Vec::new(),
             Some(item) => self.expressions(item.fields()?)?,
         };
-        let spec = RequestSpec {
-            path: "/".to_owned(),
-            headers: headers
-                .iter()
-                .map(|(name, written, _)| (name.clone(), written.text.clone()))
-                .collect(),
-            body: body.map(|(written, _)| written.text.clone()),
+        let written = Written {
+            path: None,
+            headers,
+            body,
         };
-        for (part, error) in RequestMapping::compile(&spec).err().unwrap_or_default() {
-            let place = match part {
-                RequestPart::Path => None,
-                RequestPart::Body => body,
-                RequestPart::Header(number) => headers
-                    .get(number)
-                    .map(|(_, written, span)| (written, *span)),
-            };
-            if let Some((written, span)) = place {
-                self.jq(&error, written, span);
-            }
-        }
-        Some(spec)
+        Some(self.request_spec("/".to_owned(), &written, |_| {}))
     }
 
     /// The address of the system, if it has one, else the service's public one.

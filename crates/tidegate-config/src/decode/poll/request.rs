@@ -1,26 +1,15 @@
 //! `request`: how a page is asked for.
 
-use http::HeaderName;
-use tidegate_map::{RequestMapping, RequestPart, RequestSpec};
+use tidegate_map::RequestSpec;
 
 use crate::decode::Decoder;
 use crate::decode::event::expression;
-use crate::diagnostic::{Code, Problem, Span};
-use crate::marked::Scalar;
-use crate::shape::{Checked, Datum, Fields};
+use crate::decode::request::Written;
+use crate::diagnostic::{Code, Problem};
+use crate::shape::Fields;
 
-/// Headers that the gateway writes itself.
-const OURS: [&str; 9] = [
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "if-none-match",
-    "te",
-    "transfer-encoding",
-];
+/// What is said of headers that a poll writes.
+const WRITTEN: &str = "remove it: the gateway writes it itself";
 
 /// What may stand in braces without a dot.
 const SHORT: [&str; 3] = ["{cursor}", "{page}", "{since}"];
@@ -42,52 +31,20 @@ impl Decoder<'_> {
                 .help("remove it, or set `method: POST`"),
             );
         }
-        let headers = self.poll_headers(fields.fields("headers")?)?;
-        let (written, span) = path?;
-        let (text, added) = spelled_out(&written.text);
-        let spec = RequestSpec {
-            path: text,
-            headers: headers
-                .iter()
-                .map(|(name, written, _)| (name.clone(), written.text.clone()))
-                .collect(),
-            body: body.map(|(written, _)| written.text.clone()),
+        let known = ["content-type", "if-none-match"].map(|name| (name, WRITTEN));
+        let headers = self.headers(fields.fields("headers")?, &known)?;
+        let (text, added) = spelled_out(&path?.0.text);
+        let written = Written {
+            path,
+            headers,
+            body,
         };
-        for (part, mut error) in RequestMapping::compile(&spec).err().unwrap_or_default() {
-            let place = match part {
-                RequestPart::Path => {
-                    let as_written =
-                        |at: usize| at.saturating_sub(added.iter().filter(|it| **it < at).count());
-                    error.span = as_written(error.span.start)..as_written(error.span.end);
-                    Some((written, span))
-                }
-                RequestPart::Body => body,
-                RequestPart::Header(number) => headers
-                    .get(number)
-                    .map(|(_, written, span)| (written, *span)),
-            };
-            if let Some((written, span)) = place {
-                self.jq(&error, written, span);
-            }
-        }
+        let spec = self.request_spec(text, &written, |error| {
+            let as_written =
+                |at: usize| at.saturating_sub(added.iter().filter(|it| **it < at).count());
+            error.span = as_written(error.span.start)..as_written(error.span.end);
+        });
         Some((method, spec))
-    }
-
-    fn poll_headers(&mut self, fields: &Fields) -> Option<Vec<(String, Scalar, Span)>> {
-        let mut headers = Vec::with_capacity(fields.entries.len());
-        for (name, span, item) in &fields.entries {
-            if OURS.contains(&name.as_str()) || HeaderName::try_from(name.as_str()).is_err() {
-                self.report(
-                    Problem::new(Code::BadValue, *span, format!("`{name}` cannot be set"))
-                        .label("not possible here")
-                        .help("remove it: the gateway writes it itself"),
-                );
-            }
-            if let Checked::Datum(Datum::Expression(written)) = &item.value {
-                headers.push((name.clone(), written.clone(), item.span));
-            }
-        }
-        (headers.len() == fields.entries.len()).then_some(headers)
     }
 }
 
