@@ -8,8 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use tidegate_core::log::entry::{Blame, FaultCause};
 use tidegate_map::limits::DATA_BYTES_MAX;
-use tidegate_map::{CompileError, EventSpec, Input, MapError, MapErrorKind, Mapped, Mapping};
+use tidegate_map::{
+    CompileError, EventSpec, Input, MapError, MapErrorKind, Mapped, MappedRequest, Mapping,
+    RequestMapping,
+};
 use tidegate_types::event::Raw;
 use tokio::sync::Semaphore;
 
@@ -46,6 +50,28 @@ pub(crate) enum MapFailure {
     Failed(MapError),
     /// The flow is quarantined.
     Quarantined,
+}
+
+impl MapFailure {
+    /// What the event is set aside with: why, whose it is, and a text for people.
+    pub(crate) fn told(self) -> (FaultCause, Blame, String) {
+        match self {
+            Self::Quarantined => (
+                FaultCause::Quarantined,
+                Blame::Us,
+                "the flow's mapping overran several times and is switched off until the configuration is loaded again"
+                    .to_owned(),
+            ),
+            Self::Failed(error) => {
+                let (cause, blame) = match error.kind {
+                    MapErrorKind::InvalidBody => (FaultCause::Format, Blame::Them),
+                    MapErrorKind::Overrun => (FaultCause::Overrun, Blame::Us),
+                    _ => (FaultCause::Mapping, Blame::Us),
+                };
+                (cause, blame, error.to_string())
+            }
+        }
+    }
 }
 
 impl FlowMapper {
@@ -129,6 +155,20 @@ async fn run(mapping: &Arc<Mapping>, subject: Subject<'_>) -> Result<Option<Mapp
         }
         .run(&mapping)
     });
+    run.await
+        .unwrap_or_else(|| Err(internal("the mapping panicked")))
+}
+
+/// Makes the request of a document, which is the event or whatever else its expressions look at.
+pub(crate) async fn run_request(
+    mapping: &Arc<RequestMapping>,
+    document: Bytes,
+) -> Result<MappedRequest, MapError> {
+    if mapping.is_direct() {
+        return mapping.run(&document);
+    }
+    let mapping = Arc::clone(mapping);
+    let run = on_a_thread(move || mapping.run(&document));
     run.await
         .unwrap_or_else(|| Err(internal("the mapping panicked")))
 }

@@ -36,12 +36,12 @@ mod resolve;
 mod tls;
 mod transport;
 
-pub(crate) use configured::configured;
+pub(crate) use configured::{aws_signature, configured};
 pub use endpoint::{Endpoint, EndpointError, EndpointSettings};
 pub use guard::{AddressClass, Cidr, Guard, GuardSettings, InvalidCidr, Refused};
 pub use headers::{HeaderProblem, header};
 pub use location::{Base, Location, LocationProblem};
-pub use outcome::{Answer, Blame, BodyEnd, Failure, FailureKind, Outcome, Sent};
+pub use outcome::{Answer, BodyEnd, Failure, FailureKind, Outcome, Sent};
 pub use pool::PoolStats;
 pub use proxy::ProxySettings;
 pub use resolve::{Resolve, Resolving, SystemResolver};

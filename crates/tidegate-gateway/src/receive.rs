@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 use tidegate_config::config::Identity;
 use tidegate_core::log::entry::{Blame, FaultCause};
-use tidegate_core::receive::intake::{Answer, Content, Refusal};
+use tidegate_core::receive::intake::Content;
 use tidegate_hub::clock::now;
 use tidegate_map::{MapErrorKind, Mapped};
 use tidegate_types::event::Raw;
@@ -334,18 +334,7 @@ impl Accepted<'_> {
     /// request is one of its own: a copy too many does less harm than one too few.
     fn fault(&self, known: Option<String>, failure: MapFailure, raw: Raw) -> Content {
         let name = known.clone().unwrap_or_else(|| self.public.unique.next());
-        let (cause, message) = match failure {
-            MapFailure::Quarantined => (
-                FaultCause::Quarantined,
-                "the flow's mapping overran several times and is switched off until the configuration is loaded again".to_owned(),
-            ),
-            MapFailure::Failed(error) => (cause(error.kind), error.to_string()),
-        };
-        let blame = if cause == FaultCause::Format {
-            Blame::Them
-        } else {
-            Blame::Us
-        };
+        let (cause, blame, message) = failure.told();
         let external_id = known.unwrap_or_default();
         self.door().fault(
             &name,
@@ -410,19 +399,8 @@ impl Accepted<'_> {
 
 /// Offers all at once, so that they share frames, and waits for all.
 pub(crate) async fn offer_all(public: &Public, contents: Vec<Content>) -> Vec<Outcome> {
-    let waiting: Vec<_> = contents
-        .into_iter()
-        .map(|content| public.hub.submit(content))
-        .collect();
-    let mut outcomes = Vec::with_capacity(waiting.len());
-    for answer in waiting {
-        let answer = match answer {
-            Ok(answer) => answer.await.unwrap_or(Answer::Refused(Refusal::Closing)),
-            Err(refusal) => Answer::Refused(refusal),
-        };
-        outcomes.push(Outcome::Answered(answer));
-    }
-    outcomes
+    let answers = public.hub.offer_all(contents).await;
+    answers.into_iter().map(Outcome::Answered).collect()
 }
 
 /// The media type of what the mapping gives: JSON if it has an expression for it, else the body's.
@@ -436,14 +414,6 @@ fn data_type<'a>(flow: &ReceiveFlow, headers: &'a HeaderMap) -> &'a str {
         "application/json"
     } else {
         text_header(headers, &header::CONTENT_TYPE)
-    }
-}
-
-const fn cause(kind: MapErrorKind) -> FaultCause {
-    match kind {
-        MapErrorKind::InvalidBody => FaultCause::Format,
-        MapErrorKind::Overrun => FaultCause::Overrun,
-        _ => FaultCause::Mapping,
     }
 }
 

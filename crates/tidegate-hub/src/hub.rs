@@ -247,13 +247,21 @@ impl Hub {
     /// Offers something to the log; the answer comes once it is on disk, or at once if it need not
     /// be written.
     pub async fn offer(&self, content: Content) -> Answer {
-        match self.submit(content) {
-            Ok(answer) => answer.await.unwrap_or(Answer::Refused(Refusal::Closing)),
-            Err(refusal) => Answer::Refused(refusal),
-        }
+        answered(self.submit(content)).await
     }
 
-    /// Like [`Hub::offer`], for callers that offer several things before they wait.
+    /// Offers several things before the first answer is waited for, so that they share frames. Gives the
+    /// answers in the same order.
+    pub async fn offer_all(&self, contents: impl IntoIterator<Item = Content>) -> Vec<Answer> {
+        let waiting: Vec<_> = contents.into_iter().map(|it| self.submit(it)).collect();
+        let mut answers = Vec::with_capacity(waiting.len());
+        for offered in waiting {
+            answers.push(answered(offered).await);
+        }
+        answers
+    }
+
+    /// Like [`Hub::offer`], but the answer is left to be waited for.
     ///
     /// # Errors
     /// Nothing more is taken at the moment.
@@ -339,6 +347,13 @@ impl Hub {
                 tracing::error!("a thread of the hub ended by a panic");
             }
         }
+    }
+}
+
+async fn answered(offered: Result<oneshot::Receiver<Answer>, Refusal>) -> Answer {
+    match offered {
+        Ok(answer) => answer.await.unwrap_or(Answer::Refused(Refusal::Closing)),
+        Err(refusal) => Answer::Refused(refusal),
     }
 }
 

@@ -33,19 +33,12 @@ pub(super) async fn append(
     let contents = asides
         .chain(plain)
         .map(|entry| Content::Plain(Box::new(entry)));
-    // All are offered before any is waited for, so that they share a frame.
-    let offered: Vec<_> = contents.map(|content| hub.submit(content)).collect();
-    let mut refused = None;
-    for offer in offered {
-        let answer = match offer {
-            Ok(answer) => answer.await.unwrap_or(Answer::Refused(Refusal::Closing)),
-            Err(refusal) => Answer::Refused(refusal),
-        };
-        if let Answer::Refused(refusal) = answer {
-            refused = Some(refusal);
-        }
-    }
-    refused.map_or(Ok(()), Err)
+    let answers = hub.offer_all(contents).await;
+    let mut refused = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Refused(refusal) => Some(refusal),
+        _ => None,
+    });
+    refused.next().map_or(Ok(()), Err)
 }
 
 /// The faults, each with its event and, as long as the log has it, the original.

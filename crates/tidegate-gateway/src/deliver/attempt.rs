@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
 use tidegate_core::deliver::{Answer, AttemptResult, Failure, SendEvent};
-use tidegate_types::time::UnixMillis;
 use tidegate_wire::aws::{EventResult, Target};
+use tidegate_wire::pacing::retry_after;
 
 use super::flow::DeliverFlow;
 use super::log::Body;
@@ -140,6 +138,7 @@ pub(super) fn kind(failure: &outbound::Failure) -> Failure {
         FailureKind::ConnectRefused
         | FailureKind::ConnectTimeout
         | FailureKind::Unreachable
+        | FailureKind::TunnelTls
         | FailureKind::TokenUnavailable => Failure::Connect,
         FailureKind::Certificate | FailureKind::Handshake => Failure::Tls,
         FailureKind::Closed if failure.sent == Sent::Nothing => Failure::Connect,
@@ -152,23 +151,6 @@ pub(super) fn kind(failure: &outbound::Failure) -> Failure {
         | FailureKind::ProxyUpstream
         | FailureKind::ProxyMalformed => Failure::Proxy,
     }
-}
-
-/// How long the answer asks to wait: seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().ok().map(Duration::from_secs);
-    }
-    // `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that may still be written.
-    let mut parts = text.strip_suffix(" GMT")?.split(' ').skip(1);
-    let (day, month, year, time) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    let at: UnixMillis = format!("{year}-{month:02}-{day}T{time}Z").parse().ok()?;
-    Some(at.since(now))
 }
 
 /// The status and the beginning of the body, if it is text, without anything that moves a cursor.
@@ -192,31 +174,10 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::deliver::Classification;
     use tidegate_wire::aws::{Refusal, RefusalCause};
 
     use super::*;
-
-    #[test]
-    fn pauses_are_seconds_or_dates() {
-        let now = "1994-11-06T08:49:30Z".parse().unwrap();
-        let asked = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers, now).map(|wait| wait.as_secs())
-        };
-        assert_eq!(asked("120"), Some(120));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
-        for none in [
-            "",
-            "-1",
-            "soon",
-            "Sun, 06 Nov 1994 08:49:37",
-            "99999999999999999999999",
-        ] {
-            assert_eq!(asked(none), None, "{none}");
-        }
-    }
 
     #[test]
     fn only_what_was_taken_is_delivered() {
@@ -265,6 +226,25 @@ mod tests {
             assert_eq!(judged(Some(result), None, 1), failed(Failure::Aborted));
         }
         assert_eq!(judged(None, None, 0), failed(Failure::Aborted));
+    }
+
+    #[test]
+    fn machine_and_transport_blame_the_same_for_tls() {
+        for tls in [
+            FailureKind::Certificate,
+            FailureKind::Handshake,
+            FailureKind::TunnelTls,
+            FailureKind::ClientCertificate,
+        ] {
+            let failure = outbound::Failure {
+                kind: tls,
+                sent: Sent::Nothing,
+                detail: String::new(),
+            };
+            let result = AttemptResult::Failed(kind(&failure));
+            let (_, blame) = Classification::default().judge(result);
+            assert_eq!(blame, failure.blame(), "{tls}");
+        }
     }
 
     #[test]

@@ -24,8 +24,10 @@ use super::commands::{Command, CommandError};
 use super::flow::DeliverFlow;
 use super::log::{Body, bodies, page};
 use super::status::{Board, Reached};
-use super::{low_cursor, notes, pause_cursors};
+use super::{low_cursor, notes};
 use crate::outbound::Transport;
+use crate::pause;
+use crate::tasks::Stop;
 use doing::{Doing, Done, What};
 
 /// How long it waits before it reads again what could not be read.
@@ -52,7 +54,7 @@ pub(super) struct Driver {
     flow: Arc<DeliverFlow>,
     flows: watch::Receiver<Arc<DeliverFlow>>,
     commands: mpsc::Receiver<Command>,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
     head: watch::Receiver<Head>,
     board: Arc<Board>,
     doing: Doing,
@@ -70,7 +72,7 @@ impl Driver {
         (flows, commands, stop): (
             watch::Receiver<Arc<DeliverFlow>>,
             mpsc::Receiver<Command>,
-            watch::Receiver<bool>,
+            Stop,
         ),
         board: Arc<Board>,
     ) -> Self {
@@ -106,8 +108,7 @@ impl Driver {
         };
         let mut stop = self.stop.clone();
         loop {
-            // Whoever is gone cannot say that it is to stop.
-            let stopping = *stop.borrow() || stop.has_changed().is_err();
+            let stopping = stop.is_asked();
             if stopping {
                 machine.pause(now());
             }
@@ -139,7 +140,7 @@ impl Driver {
                     self.flow = Arc::clone(&self.flows.borrow_and_update());
                     machine.handle_settings(now(), self.flow.settings.clone());
                 }
-                _ = stop.changed(), if !stopping => {}
+                () = stop.asked(), if !stopping => {}
                 () = nap => {}
             }
         }
@@ -164,10 +165,7 @@ impl Driver {
             }
             tokio::select! {
                 () = tokio::time::sleep(READ_AGAIN) => {}
-                _ = self.stop.changed() => {}
-            }
-            if *self.stop.borrow() {
-                return None;
+                () = self.stop.asked() => return None,
             }
         }
     }
@@ -183,9 +181,7 @@ impl Driver {
         let time = now();
         let seed = time.0 ^ self.hub.head().borrow().incarnation.0.rotate_left(32);
         let mut machine = Delivery::restore(settings, restored, time, seed);
-        let cursors = self.hub.cursors();
-        let [paused, resumed] = pause_cursors(self.name()).map(|name| cursors.get(&name).copied());
-        if paused > resumed {
+        if pause::is_paused(&self.hub, self.name()) {
             machine.pause(time);
         }
         machine
@@ -346,7 +342,7 @@ impl Driver {
         let time = now();
         match command {
             Command::Pause { paused, answer } => {
-                let written = self.write_pause(paused).await;
+                let written = pause::write(&self.hub, self.name(), paused).await;
                 if written.is_ok() {
                     if paused {
                         machine.pause(time);
@@ -354,7 +350,7 @@ impl Driver {
                         machine.resume(time);
                     }
                 }
-                let _nobody_waits = answer.send(written);
+                let _nobody_waits = answer.send(written.map_err(CommandError::NotKept));
             }
             Command::Resubmit { fault, answer } => {
                 let taken = machine.handle_resubmit(time, *fault);
@@ -367,38 +363,10 @@ impl Driver {
         }
     }
 
-    /// Writes that the flow is paused, or goes on: the later of the two cursors counts.
-    async fn write_pause(&self, paused: bool) -> Result<(), CommandError> {
-        let [pause, resume] = pause_cursors(self.name());
-        let head = *self.hub.head().borrow();
-        let cursor = Content::Cursor {
-            subscription: if paused { pause } else { resume },
-            place: Place {
-                incarnation: head.incarnation,
-                frame: head.frame,
-                index: u32::MAX,
-            },
-        };
-        match self.hub.offer(cursor).await {
-            Answer::Refused(refusal) => Err(CommandError::NotKept(refusal)),
-            _ => {
-                let (kind, text) = if paused {
-                    ("flow-paused", "is paused")
-                } else {
-                    ("flow-resumed", "goes on")
-                };
-                let flow = self.name();
-                let text = format!("flow {flow} {text}");
-                self.hub.record(kind, &text, &[("flow", flow.to_owned())]);
-                Ok(())
-            }
-        }
-    }
-
     /// Writes now and then how far the flow needs the log.
     async fn tell_low(&mut self, machine: &Delivery<Body>) {
         let time = now();
-        let stopping = *self.stop.borrow();
+        let stopping = self.stop.is_asked();
         if time.since(self.low_asked) < ASK_LOW_EVERY && !stopping {
             return;
         }

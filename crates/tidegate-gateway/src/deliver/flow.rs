@@ -11,13 +11,12 @@ use tidegate_core::deliver::{
     Schedule, Settings,
 };
 use tidegate_map::{Filter, RequestMapping};
-use tidegate_wire::sigv4;
 
 use crate::gateway::CompileFailure;
 use crate::metrics::Metrics;
 use crate::metrics::deliver::DeliverMetrics;
 use crate::outbound::auth::Signature;
-use crate::outbound::{Endpoint, EndpointError, InvalidCidr, configured};
+use crate::outbound::{Endpoint, EndpointError, InvalidCidr, aws_signature, configured};
 
 /// A flow that delivers.
 #[derive(Debug)]
@@ -105,6 +104,10 @@ impl DeliverFlow {
         })
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.config.name
+    }
+
     /// Connections and tokens belong to an endpoint, so it is kept as long as nothing of it changes.
     /// Files of certificates may have changed, so an endpoint with any is made anew at each reload.
     fn has_same_endpoint(&self, flow: &Deliver, system: &System) -> bool {
@@ -138,18 +141,7 @@ fn signature(flow: &Deliver) -> Signature {
     match &flow.sign {
         None => Signature::None,
         Some(config::Sign::Webhook(spec)) => Signature::Webhook(spec.as_ref().clone()),
-        Some(config::Sign::Aws(key)) => Signature::Aws {
-            credentials: sigv4::Credentials {
-                access_key_id: key.access_key.clone(),
-                secret_access_key: key.secret_key.clone(),
-                session_token: key.session_token.clone(),
-            },
-            scope: sigv4::Scope {
-                region: key.region.clone(),
-                service: key.service.clone(),
-            },
-            style: sigv4::Style::default(),
-        },
+        Some(config::Sign::Aws(key)) => aws_signature(key),
     }
 }
 

@@ -17,10 +17,10 @@ use tidegate_map::Filter;
 use tidegate_types::event::Event;
 use tidegate_types::name::kind_matches;
 use tidegate_types::position::{FrameNumber, Place};
-use tidegate_wire::cloudevents::{CloudEvent, encode_structured};
 use tokio::sync::Semaphore;
 
 use super::flow::DeliverFlow;
+use crate::document::document;
 
 /// Bytes of the log that one page looks through at most: about a tenth of a second of work.
 const SCAN_BYTES: u64 = 32 << 20;
@@ -255,13 +255,4 @@ fn judge(
         Ok(false) => None,
         Err(error) => Some(Some(format!("when: {}", error.text).into())),
     }
-}
-
-/// What expressions look at: the event as CloudEvents JSON.
-pub(super) fn document(event: &Event, subsystem: &str) -> Vec<u8> {
-    encode_structured(&cloud_event(event, subsystem))
-}
-
-pub(super) fn cloud_event(event: &Event, subsystem: &str) -> CloudEvent {
-    CloudEvent::of(event, &format!("/{subsystem}/{}", event.flow))
 }

@@ -7,8 +7,10 @@ use tidegate_types::time::UnixMillis;
 use tidegate_wire::aws::{Item, Target};
 
 use super::flow::DeliverFlow;
-use super::log::{Body, document};
-use super::request::{Unmapped, run};
+use super::log::Body;
+use super::request::Unmapped;
+use crate::document::document;
+use crate::mapper::run_request;
 
 /// What is taken over of an event.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub(super) async fn message(
     } else {
         Bytes::from(document(&event.body.event, subsystem))
     };
-    let mapped = run(&flow.mapping, &json).await?;
+    let mapped = run_request(&flow.mapping, json).await?;
     let id = event.key.to_string();
     let mut attributes = Vec::new();
     if let Target::Queue(_) = target {

@@ -1,22 +1,18 @@
 //! From events to one request.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tidegate_core::deliver::SendEvent;
-use tidegate_map::{MapError, MapErrorKind, MappedRequest, RequestMapping};
+use tidegate_map::MappedRequest;
 use tidegate_types::id::EventId;
 use tidegate_wire::cloudevents::{BATCH_JSON, encode_batch};
-use tokio::sync::Semaphore;
 
 use super::flow::DeliverFlow;
-use super::log::{Body, cloud_event, document};
+use super::log::Body;
+use crate::document::{cloud_event, document};
+use crate::mapper::run_request;
 use crate::outbound::{Request, header};
-
-/// Interpreted mappings that run at once over all flows.
-static THREADS: Semaphore = Semaphore::const_new(2);
 
 /// Why there is no request, for people.
 #[derive(Debug)]
@@ -54,7 +50,7 @@ pub(super) async fn request(
     } else {
         Bytes::from(document(&first.body.event, subsystem))
     };
-    let mapped = run(&flow.mapping, &json).await?;
+    let mapped = run_request(&flow.mapping, json.clone()).await?;
     let location = flow.endpoint.locate(&mapped.path, &mapped.query)?;
     let mut request = Request::new(flow.method.clone(), location);
     request.timeout = flow.config.timeout;
@@ -105,26 +101,4 @@ fn message_id(is_batch: bool, events: &[SendEvent<Body>]) -> String {
         }
         [] => String::new(),
     }
-}
-
-/// Runs a mapping, on a thread of its own if it needs the interpreter.
-pub(super) async fn run(
-    mapping: &Arc<RequestMapping>,
-    document: &Bytes,
-) -> Result<MappedRequest, MapError> {
-    if mapping.is_direct() {
-        return mapping.run(document);
-    }
-    let failed = |text: &str| MapError {
-        field: tidegate_map::Field::Body,
-        kind: MapErrorKind::Internal,
-        text: text.to_owned(),
-    };
-    let Ok(_permit) = THREADS.acquire().await else {
-        return Err(failed("the mapping threads have ended"));
-    };
-    let (mapping, document) = (Arc::clone(mapping), document.clone());
-    let run = tokio::task::spawn_blocking(move || mapping.run(&document));
-    run.await
-        .unwrap_or_else(|_| Err(failed("the mapping panicked")))
 }

@@ -11,9 +11,9 @@ use tidegate_map::Filter;
 use tidegate_types::name::kind_matches;
 use tidegate_types::position::Place;
 use tidegate_types::secret::Secret;
-use tidegate_wire::cloudevents::{CloudEvent, encode_structured};
 
 use super::key::KeyFile;
+use crate::document::document;
 use crate::generation::CompileFailure;
 use crate::horizon::Horizon;
 use crate::metrics::Metrics;
@@ -155,7 +155,7 @@ impl ConsumerDoor {
         if self.filters.is_empty() {
             return true;
         }
-        let json = encode_structured(&CloudEvent::of(event, &source(subsystem, &event.flow)));
+        let json = document(event, subsystem);
         self.filters.iter().all(|filter| {
             filter.matches(&json).unwrap_or_else(|_| {
                 self.metrics.unjudged.inc();
@@ -176,11 +176,6 @@ impl ConsumerDoor {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         *idle = Some(Idle { after, through });
     }
-}
-
-/// Where an event came from, if it does not say so itself.
-pub(super) fn source(subsystem: &str, flow: &str) -> String {
-    format!("/{subsystem}/{flow}")
 }
 
 fn hash(patterns: &[Vec<String>], conditions: [Option<&str>; 2]) -> FilterHash {

@@ -20,8 +20,9 @@ use tidegate_wire::cloudevents::CloudEvent;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::door::{ConsumerDoor, FeedDoor, source};
+use super::door::{ConsumerDoor, FeedDoor};
 use super::refusal::Refused;
+use crate::document::cloud_event;
 use crate::generation::Generation;
 use crate::public::Public;
 
@@ -263,7 +264,7 @@ impl Search {
                 place: found.place,
                 time: found.appended,
                 bytes: event.data.len(),
-                item: CloudEvent::of(event, &source(&self.subsystem, &event.flow)),
+                item: cloud_event(event, &self.subsystem),
             })
         });
         Ok(OriginPage {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use tidegate_config::config::{self, System};
+use tidegate_config::config::{self, AwsKey, System};
+use tidegate_wire::sigv4;
 
-use super::auth::{Auth, ClientStyle, OAuth2Settings};
+use super::auth::{Auth, ClientStyle, OAuth2Settings, Signature};
 use super::{ClientIdentity, EndpointSettings, GuardSettings, InvalidCidr, ProxySettings};
 use crate::http::TrustAnchors;
 
@@ -51,4 +52,20 @@ pub(crate) fn configured(
         })),
     };
     Ok(settings)
+}
+
+/// How calls of AWS are signed with this key.
+pub(crate) fn aws_signature(key: &AwsKey) -> Signature {
+    Signature::Aws {
+        credentials: sigv4::Credentials {
+            access_key_id: key.access_key.clone(),
+            secret_access_key: key.secret_key.clone(),
+            session_token: key.session_token.clone(),
+        },
+        scope: sigv4::Scope {
+            region: key.region.clone(),
+            service: key.service.clone(),
+        },
+        style: sigv4::Style::default(),
+    }
 }

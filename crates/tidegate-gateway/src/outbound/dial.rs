@@ -65,7 +65,11 @@ pub(super) async fn dial(
         .await
         .map_err(|_| late("the TLS handshake"))?
         .map_err(|error| {
-            let kind = tls::kind_of(&error).unwrap_or(FailureKind::Handshake);
+            let kind = match tls::kind_of(&error) {
+                Some(FailureKind::ClientCertificate) => FailureKind::ClientCertificate,
+                _ if route.proxy.is_some() => FailureKind::TunnelTls,
+                kind => kind.unwrap_or(FailureKind::Handshake),
+            };
             Failure::unsent(kind, chain(&error))
         })?;
     speak(stream, remote, deadline).await

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use tidegate_core::log::entry::Blame;
 
 /// What became of a request, and how long it took from the first lookup to the last byte.
 #[derive(Debug)]
@@ -63,19 +64,6 @@ pub enum Sent {
     Something,
 }
 
-/// Whose fault a failure is, as far as it can be told from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Blame {
-    /// Ours: configuration, credentials, a request that must not be sent, too much at once.
-    Us,
-    /// The way between: names, routes, certificates.
-    Path,
-    /// The other side's.
-    Them,
-    /// The forward proxy's.
-    Proxy,
-}
-
 /// What can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum FailureKind {
@@ -118,6 +106,9 @@ pub enum FailureKind {
     /// TLS could not be agreed on.
     #[error("the TLS handshake failed")]
     Handshake,
+    /// Either of the two, behind a proxy.
+    #[error("TLS through the proxy failed")]
+    TunnelTls,
     /// The connection was closed or reset before the answer.
     #[error("the connection ended before the answer")]
     Closed,
@@ -145,9 +136,10 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whose fault it is.
+    /// Whose fault it is, as far as it can be told from here. A certificate that is not believed is theirs
+    /// to renew, unless a proxy stands between: then it may as well be one that looks into the tunnel.
     #[must_use]
-    pub fn blame(self) -> Blame {
+    pub const fn blame(self) -> Blame {
         match self {
             Self::Request
             | Self::Guard
@@ -159,12 +151,14 @@ impl FailureKind {
             | Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::Unreachable
-            | Self::Certificate
-            | Self::Handshake
+            | Self::TunnelTls
             | Self::ProxyUpstream => Blame::Path,
-            Self::Closed | Self::Malformed | Self::AnswerTimeout | Self::TokenUnavailable => {
-                Blame::Them
-            }
+            Self::Certificate
+            | Self::Handshake
+            | Self::Closed
+            | Self::Malformed
+            | Self::AnswerTimeout
+            | Self::TokenUnavailable => Blame::Them,
             Self::ProxyUnreachable
             | Self::ProxyAuthentication
             | Self::ProxyRefused
@@ -197,7 +191,7 @@ impl Failure {
 
     /// Whose fault it is.
     #[must_use]
-    pub fn blame(&self) -> Blame {
+    pub const fn blame(&self) -> Blame {
         self.kind.blame()
     }
 }

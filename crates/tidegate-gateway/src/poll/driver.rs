@@ -11,7 +11,6 @@ use tidegate_core::receive::page::{Page, PageKept};
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_types::time::UnixMillis;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::events::{copy, stuck};
@@ -19,8 +18,9 @@ use super::fetch::{Body, fetch};
 use super::flow::{PollFlow, Source};
 use super::notes;
 use super::status::Board;
-use crate::deliver::pause_cursors;
 use crate::outbound::Transport;
+use crate::pause;
+use crate::tasks::Stop;
 
 /// How long it waits before it looks again for what could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(super) struct Driver {
     hub: Arc<Hub>,
     transport: Arc<Transport>,
     flow: Arc<PollFlow>,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
     board: Arc<Board>,
     doing: JoinSet<Done>,
     /// The request under way.
@@ -59,7 +59,7 @@ impl Driver {
     pub(super) fn new(
         (hub, transport): (Arc<Hub>, Arc<Transport>),
         flow: Arc<PollFlow>,
-        stop: watch::Receiver<bool>,
+        stop: Stop,
         board: Arc<Board>,
     ) -> Self {
         Self {
@@ -98,13 +98,14 @@ impl Driver {
         loop {
             self.obey_pause(&mut machine);
             self.carry_out(&mut machine, &mut appending);
-            if is_stopping(&stop) && !appending {
+            if stop.is_asked() && !appending {
                 self.doing.shutdown().await;
                 self.attempt = None;
                 return End::Stop;
             }
             let until = machine.next_timeout().map(|at| at.since(now()));
             let nap = tokio::time::sleep(until.unwrap_or(SLEEP_MAX).min(SLEEP_MAX));
+            let stopping = stop.is_asked();
             tokio::select! {
                 Some(done) = self.doing.join_next() => {
                     let done = done.unwrap_or_else(|_| self.panicked(appending));
@@ -113,7 +114,7 @@ impl Driver {
                         return end;
                     }
                 }
-                _ = stop.changed(), if !is_stopping(&stop) => {}
+                () = stop.asked(), if !stopping => {}
                 () = nap => {}
             }
         }
@@ -142,10 +143,7 @@ impl Driver {
             );
             tokio::select! {
                 () = tokio::time::sleep(READ_AGAIN) => {}
-                _ = stop.changed() => {}
-            }
-            if is_stopping(&stop) {
-                return None;
+                () = stop.asked() => return None,
             }
         }
     }
@@ -160,11 +158,8 @@ impl Driver {
         Poll::restore(settings, polled, time, seed)
     }
 
-    /// Operators pause a flow by a cursor in the log: the later of two counts.
     fn obey_pause(&self, machine: &mut Poll<Body>) {
-        let cursors = self.hub.cursors();
-        let [paused, resumed] = pause_cursors(self.name()).map(|name| cursors.get(&name).copied());
-        if paused > resumed {
+        if pause::is_paused(&self.hub, self.name()) {
             machine.pause();
         } else {
             machine.resume();
@@ -173,7 +168,7 @@ impl Driver {
 
     /// Does all that the machine wants done now.
     fn carry_out(&mut self, machine: &mut Poll<Body>, appending: &mut bool) {
-        let stopping = is_stopping(&self.stop);
+        let stopping = self.stop.is_asked();
         while !stopping && let Some(output) = machine.poll_output(now()) {
             match output {
                 Output::Note(note) => notes::record(&self.hub, self.name(), &note),
@@ -285,9 +280,4 @@ impl Driver {
         }
         None
     }
-}
-
-/// Whoever is gone cannot say that it is to stop.
-fn is_stopping(stop: &watch::Receiver<bool>) -> bool {
-    *stop.borrow() || stop.has_changed().is_err()
 }

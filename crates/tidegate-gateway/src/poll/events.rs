@@ -5,7 +5,7 @@ use tidegate_config::config::Identity;
 use tidegate_core::log::entry::{Blame, FaultCause};
 use tidegate_core::receive::intake::Content;
 use tidegate_hub::hub::Hub;
-use tidegate_map::{Filter, MapErrorKind, Mapped};
+use tidegate_map::{Filter, Mapped};
 use tidegate_types::event::Raw;
 use tidegate_types::position::FrameNumber;
 use tidegate_types::time::UnixMillis;
@@ -89,7 +89,7 @@ impl PollFlow {
                     Identity::Content => Some(content_id(&item.raw.body)),
                     _ => item.id.clone(),
                 };
-                fault(&door, item, told(failure), known)
+                fault(&door, item, failure.told(), known)
             }
         }
     }
@@ -160,25 +160,6 @@ fn headers(json: &Bytes) -> Result<Vec<(String, String)>, String> {
         _ => Some(Err(wrong())),
     });
     pairs.collect()
-}
-
-fn told(failure: MapFailure) -> (FaultCause, Blame, String) {
-    match failure {
-        MapFailure::Quarantined => (
-            FaultCause::Quarantined,
-            Blame::Us,
-            "the flow's mapping overran several times and is switched off until the configuration is loaded again"
-                .to_owned(),
-        ),
-        MapFailure::Failed(error) => {
-            let (cause, blame) = match error.kind {
-                MapErrorKind::InvalidBody => (FaultCause::Format, Blame::Them),
-                MapErrorKind::Overrun => (FaultCause::Overrun, Blame::Us),
-                _ => (FaultCause::Mapping, Blame::Us),
-            };
-            (cause, blame, error.to_string())
-        }
-    }
 }
 
 /// A fault is told from another one by the item's identity, or by its content where that is not known: so

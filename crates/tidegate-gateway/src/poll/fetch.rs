@@ -17,8 +17,8 @@ use tidegate_wire::{link, pacing};
 use super::events::{Item, Made};
 use super::flow::{Lists, PollFlow, Source};
 use super::items::Read;
-use crate::mapper::on_a_thread;
-use crate::outbound::{self, Answer, BodyEnd, Location, Request, Transport, header};
+use crate::mapper::{on_a_thread, run_request};
+use crate::outbound::{Answer, BodyEnd, Location, Request, Transport, header};
 
 /// Longest text of theirs that is quoted in a failure.
 const QUOTED_CHARS_MAX: usize = 200;
@@ -52,7 +52,7 @@ pub(super) async fn fetch(
     let outcome = transport.send(&lists.endpoint, &request).await;
     flow.metrics.took(begun.elapsed());
     match outcome.result {
-        Err(failure) => failed(blame(failure.blame()), &failure.to_string(), None),
+        Err(failure) => failed(failure.blame(), &failure.to_string(), None),
         Ok(answer) => judge(hub.as_deref(), &flow, lists, answer).await,
     }
 }
@@ -154,26 +154,10 @@ fn refused(
     failed(if theirs { Blame::Them } else { Blame::Us }, &text, wait)
 }
 
-const fn blame(blame: outbound::Blame) -> Blame {
-    match blame {
-        outbound::Blame::Us => Blame::Us,
-        outbound::Blame::Path => Blame::Path,
-        outbound::Blame::Them => Blame::Them,
-        outbound::Blame::Proxy => Blame::Proxy,
-    }
-}
-
 pub(super) async fn request(lists: &Lists, fetch: &Fetch) -> Result<Request, (Blame, String)> {
     let ours =
         |error: &dyn std::fmt::Display| (Blame::Us, format!("the request cannot be made: {error}"));
-    let document = document(lists, fetch);
-    let mapping = Arc::clone(&lists.request);
-    let made = if mapping.is_direct() {
-        Some(mapping.run(&document))
-    } else {
-        on_a_thread(move || mapping.run(&document)).await
-    };
-    let made = made.ok_or_else(|| ours(&"its mapping panicked"))?;
+    let made = run_request(&lists.request, document(lists, fetch)).await;
     let made = made.map_err(|error| ours(&error))?;
     let location = location(lists, fetch, (&made.path, &made.query))?;
     let mut headers = HeaderMap::new();
@@ -227,7 +211,7 @@ fn with_values(query: &str) -> String {
 }
 
 /// What the expressions of the request look at.
-fn document(lists: &Lists, fetch: &Fetch) -> Vec<u8> {
+fn document(lists: &Lists, fetch: &Fetch) -> Bytes {
     let format = lists
         .config
         .timestamp
@@ -247,7 +231,7 @@ fn document(lists: &Lists, fetch: &Fetch) -> Vec<u8> {
         "page": page.map_or_else(|| serde_json::Value::from(""), serde_json::Value::from),
         "since": since.unwrap_or_default(),
     });
-    document.to_string().into_bytes()
+    Bytes::from(document.to_string())
 }
 
 fn written(time: UnixMillis, format: TimeFormat) -> String {

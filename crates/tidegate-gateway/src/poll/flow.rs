@@ -7,14 +7,13 @@ use std::time::Duration;
 use http::Method;
 use tidegate_config::Config;
 use tidegate_config::config::{
-    self, HttpSource, Identity, Next, Poll, PollEvents, PollSource, SqsSource, System,
+    HttpSource, Identity, Next, Poll, PollEvents, PollSource, SqsSource, System,
 };
 use tidegate_core::poll::{Backoff, Mark, Paging, Resume, Settings};
 use tidegate_core::receive::fingerprint;
 use tidegate_map::{CompileError, EventSpec, Filter, Mapping, RequestMapping};
 use tidegate_types::id::FlowNamespace;
 use tidegate_wire::aws::{CallError, Queue};
-use tidegate_wire::sigv4;
 
 use super::items::Reader;
 use crate::generation::{CompileFailure, ReceiveFlow};
@@ -22,9 +21,8 @@ use crate::horizon::Horizon;
 use crate::mapper::FlowMapper;
 use crate::metrics::polls::PollMetrics;
 use crate::metrics::{FlowMetrics, Metrics};
-use crate::outbound::auth::Signature;
 use crate::outbound::aws::{QueueSource, QueueSourceSettings};
-use crate::outbound::{Endpoint, EndpointError, InvalidCidr, configured};
+use crate::outbound::{Endpoint, EndpointError, InvalidCidr, aws_signature, configured};
 
 /// A flow that polls.
 #[derive(Debug)]
@@ -158,6 +156,10 @@ impl PollFlow {
             metrics: metrics.poll(&flow.name, &flow.system),
             config: flow.clone(),
         })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.config.name
     }
 
     /// Whether nothing of it changed. Files of certificates may have, so a flow with any is another one.
@@ -309,19 +311,7 @@ fn queue(
     folder: &Path,
 ) -> Result<QueueSource, SourceProblem> {
     let mut settings = configured(&flow.url, system, folder)?;
-    let key: &config::AwsKey = &sqs.key;
-    settings.signature = Signature::Aws {
-        credentials: sigv4::Credentials {
-            access_key_id: key.access_key.clone(),
-            secret_access_key: key.secret_key.clone(),
-            session_token: key.session_token.clone(),
-        },
-        scope: sigv4::Scope {
-            region: key.region.clone(),
-            service: key.service.clone(),
-        },
-        style: sigv4::Style::default(),
-    };
+    settings.signature = aws_signature(&sqs.key);
     let mut how = QueueSourceSettings::new(Queue::new(sqs.queue_url.clone())?);
     how.receive.wait_seconds = sqs.wait_seconds;
     how.timeout = QUEUE_TIMEOUT;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegate_core::receive::intake::{Answer, Content, Refusal};
+use tidegate_core::receive::intake::Answer;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_types::event::Raw;
-use tokio::sync::watch;
 
 use super::events::{Item, Made};
 use super::flow::{PollFlow, Source};
 use super::status::Board;
-use crate::deliver::pause_cursors;
 use crate::outbound::Transport;
 use crate::outbound::aws::{QueueMessage, QueueSource, SourceError};
+use crate::pause;
+use crate::tasks::Stop;
 
 /// Pauses after failures: doubled up to this.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -31,7 +31,7 @@ pub(super) async fn run(
     hub: Arc<Hub>,
     transport: Arc<Transport>,
     flow: Arc<PollFlow>,
-    mut stop: watch::Receiver<bool>,
+    mut stop: Stop,
     board: Arc<Board>,
 ) {
     let Source::Queue(queue) = &flow.source else {
@@ -45,18 +45,18 @@ pub(super) async fn run(
     };
     let mut failures = 0_u32;
     loop {
-        if is_paused(&hub, &flow) {
+        if pause::is_paused(&hub, &flow.config.name) {
             board.paused(true);
             tokio::select! {
                 () = tokio::time::sleep(LOOK_AGAIN) => continue,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.asked() => return,
             }
         }
         board.paused(false);
         // A message that is between here and the log is not cut: it would come again, and be a repeat.
         let received = tokio::select! {
             received = queue.receive(&transport) => received,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = stop.asked() => return,
         };
         let took = match received {
             Ok(messages) => taker.take(messages).await,
@@ -89,19 +89,11 @@ pub(super) async fn run(
                 let pause = BACKOFF.0.saturating_mul(doubled).min(BACKOFF.1);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = stop.asked() => return,
                 }
             }
         }
     }
-}
-
-/// Operators pause a flow by a cursor in the log: the later of two counts.
-fn is_paused(hub: &Hub, flow: &PollFlow) -> bool {
-    let cursors = hub.cursors();
-    let [paused, resumed] =
-        pause_cursors(&flow.config.name).map(|name| cursors.get(&name).copied());
-    paused > resumed
 }
 
 fn record(hub: &Hub, flow: &PollFlow, kind: &str, text: &str) {
@@ -124,41 +116,31 @@ struct Taker<'a> {
 impl Taker<'_> {
     /// Makes messages durable and deletes those that are.
     async fn take(&self, messages: Vec<QueueMessage>) -> Result<(), SourceError> {
-        let mut waiting = Vec::with_capacity(messages.len());
+        let (mut contents, mut waiting) = (Vec::new(), Vec::new());
+        // What the flow leaves out need not be written.
+        let mut done = Vec::new();
         for message in messages {
             let (item, receipt) = item(message);
-            let answer = match self.flow.make(Some(self.hub), now(), item).await {
-                Made::Event(content) | Made::Fault(content) => Some(self.submit(content)),
+            match self.flow.make(Some(self.hub), now(), item).await {
+                Made::Event(content) | Made::Fault(content) => {
+                    contents.push(content);
+                    waiting.push(receipt);
+                }
                 Made::Filtered => {
                     self.flow.events.filtered.inc();
-                    None
+                    done.push(receipt);
                 }
-            };
-            waiting.push((answer, receipt));
-        }
-        let mut durable = Vec::with_capacity(waiting.len());
-        for (answer, receipt) in waiting {
-            let kept = match answer {
-                None => true,
-                Some(answer) => {
-                    let answer = match answer {
-                        Ok(answer) => answer.await.unwrap_or(Answer::Refused(Refusal::Closing)),
-                        Err(refusal) => Answer::Refused(refusal),
-                    };
-                    self.flow.events.answered(&answer, now());
-                    !matches!(answer, Answer::Refused(_))
-                }
-            };
-            if kept {
-                durable.push(receipt);
             }
         }
-        let deleted = self.queue.delete(self.transport, durable).await;
+        let answers = self.hub.offer_all(contents).await;
+        for (answer, receipt) in answers.into_iter().zip(waiting) {
+            self.flow.events.answered(&answer, now());
+            if !matches!(answer, Answer::Refused(_)) {
+                done.push(receipt);
+            }
+        }
+        let deleted = self.queue.delete(self.transport, done).await;
         deleted.error.map_or(Ok(()), Err)
-    }
-
-    fn submit(&self, content: Content) -> Result<tokio::sync::oneshot::Receiver<Answer>, Refusal> {
-        self.hub.submit(content)
     }
 }
 

@@ -20,10 +20,11 @@ use tidegate_wire::form;
 use tokio::time::Instant;
 
 use crate::answer::{self, problem};
+use crate::document::cloud_event;
 use crate::generation::ServiceDoor;
 use crate::http::{ReplyBody, read_body};
 use crate::public::{Counted, Public};
-use reader::{Reader, source};
+use reader::Reader;
 
 /// Events of a page unless the reader says otherwise.
 const LIMIT_DEFAULT: usize = 100;
@@ -119,10 +120,7 @@ fn reply(public: &Public, page: &Page) -> Response<ReplyBody> {
         .found
         .iter()
         .filter_map(|found| match &found.entry {
-            Entry::Event(entry) => {
-                let event = &entry.event;
-                Some(CloudEvent::of(event, &source(&subsystem, &event.flow)))
-            }
+            Entry::Event(entry) => Some(cloud_event(&entry.event, &subsystem)),
             _ => None,
         })
         .collect();

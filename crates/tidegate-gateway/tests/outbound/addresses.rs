@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tidegate_gateway::outbound::{Blame, Endpoint, EndpointSettings, FailureKind, Sent};
+use tidegate_core::log::entry::Blame;
+use tidegate_gateway::outbound::{Endpoint, EndpointSettings, FailureKind, Sent};
 
 use crate::support::{Names, OK, Server, endpoint, post, send, settings, with_names};
 

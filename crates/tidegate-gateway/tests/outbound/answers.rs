@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use tidegate_gateway::outbound::{Blame, BodyEnd, FailureKind, Request, Sent};
+use tidegate_core::log::entry::Blame;
+use tidegate_gateway::outbound::{BodyEnd, FailureKind, Request, Sent};
 
 use crate::support::{Act, OK, Server, endpoint, post, post_to, send, transport};
 

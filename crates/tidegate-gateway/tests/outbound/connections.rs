@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_core::log::entry::Blame;
 use tidegate_gateway::outbound::{
-    Blame, Endpoint, FailureKind, Request, Sent, Transport, TransportSettings,
+    Endpoint, FailureKind, Request, Sent, Transport, TransportSettings,
 };
 use tokio::net::TcpListener;
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use tidegate_core::log::entry::Blame;
 use tidegate_gateway::outbound::auth::{Auth, ClientStyle, OAuth2Settings, Signature};
 use tidegate_gateway::outbound::{
-    Answer, Blame, BodyEnd, Endpoint, EndpointSettings, Failure, FailureKind, Request, Sent,
-    Transport, TransportSettings,
+    Answer, BodyEnd, Endpoint, EndpointSettings, Failure, FailureKind, Request, Sent, Transport,
+    TransportSettings,
 };
 use tidegate_types::secret::Secret;
 use tidegate_types::time::UnixMillis;

@@ -1,8 +1,7 @@
 //! Forward proxies, good and bad.
 
-use tidegate_gateway::outbound::{
-    Blame, Endpoint, EndpointSettings, FailureKind, ProxySettings, Sent,
-};
+use tidegate_core::log::entry::Blame;
+use tidegate_gateway::outbound::{Endpoint, EndpointSettings, FailureKind, ProxySettings, Sent};
 use tidegate_types::secret::Secret;
 
 use crate::support::{Act, Names, OK, Server, post, send, transport, with_names};
@@ -107,7 +106,7 @@ async fn whose_fault_a_tunnel_is() {
         ("HTTP/1.1 2", FailureKind::ProxyUnreachable, Blame::Proxy),
         (
             "HTTP/1.1 200 X\r\n\r\nnot TLS, whatever it is",
-            FailureKind::Handshake,
+            FailureKind::TunnelTls,
             Blame::Path,
         ),
     ] {

@@ -14,10 +14,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tempfile::TempDir;
+use tidegate_core::log::entry::Blame;
 use tidegate_gateway::http::TrustAnchors;
 use tidegate_gateway::outbound::{
-    Answer, Blame, ClientIdentity, Endpoint, EndpointSettings, Failure, FailureKind, ProxySettings,
-    Sent, Transport, TransportSettings,
+    Answer, ClientIdentity, Endpoint, EndpointSettings, Failure, FailureKind, ProxySettings, Sent,
+    Transport, TransportSettings,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -142,7 +143,7 @@ async fn a_good_certificate_and_four_bad_ones() {
             (FailureKind::Certificate, Sent::Nothing),
             "{failure}"
         );
-        assert_eq!(failure.blame(), Blame::Path);
+        assert_eq!(failure.blame(), Blame::Them);
     }
     // The authorities of the public web do not know ours.
     let mut settings = towards(good, &ours);

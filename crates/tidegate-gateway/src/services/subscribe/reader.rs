@@ -9,10 +9,10 @@ use tidegate_hub::hub::Hub;
 use tidegate_hub::query::{Page, PageLimits, QueryError};
 use tidegate_types::name::kind_matches;
 use tidegate_types::position::Place;
-use tidegate_wire::cloudevents::{CloudEvent, encode_structured};
 use tokio::sync::Semaphore;
 
 use super::Asked;
+use crate::document::document;
 use crate::generation::{ServiceDoor, SubscriptionDoor};
 use crate::public::Public;
 
@@ -136,13 +136,8 @@ impl SubscriptionDoor {
         let Some(filter) = &self.filter else {
             return true;
         };
-        let json = encode_structured(&CloudEvent::of(event, &source(subsystem, &event.flow)));
+        let json = document(event, subsystem);
         // An event the filter cannot judge is given rather than withheld.
         filter.matches(&json).unwrap_or(true)
     }
-}
-
-/// The source of an event that brought none.
-pub(super) fn source(subsystem: &str, flow: &str) -> String {
-    format!("/{subsystem}/{flow}")
 }
