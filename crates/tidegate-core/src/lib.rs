@@ -1,5 +1,5 @@
 //! The pure machines of Tidegate: the frame log, the receive core, the machines of polling and of
-//! delivery, the feeds, the books, and the parks.
+//! delivery, the feeds, the books, the parks, and the decision which region acts.
 
 pub mod books;
 pub mod deliver;
@@ -9,4 +9,5 @@ pub mod park;
 pub mod poll;
 mod random;
 pub mod receive;
+pub mod region;
 pub mod view;

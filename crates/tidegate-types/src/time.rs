@@ -65,6 +65,28 @@ impl FromStr for UnixMillis {
     }
 }
 
+/// Milliseconds since the machine was started, the time it slept included, on one node's own clock
+/// (`CLOCK_BOOTTIME`, clock_gettime(2)): it never steps, and means nothing on another node.
+///
+/// Deadlines of leases are counted in it: a wall clock can be set, and a clock that stands still
+/// while the machine sleeps would take a lease for young that ran out long ago.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BootMillis(pub u64);
+
+impl BootMillis {
+    /// This time plus so many milliseconds; stays at the largest value instead of wrapping.
+    #[must_use]
+    pub const fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds since `earlier`; zero if that is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
 /// The text is not a time at or after 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a time is written as in RFC 3339, for example 2026-11-21T10:00:00Z")]

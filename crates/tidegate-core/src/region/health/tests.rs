@@ -1,0 +1,4 @@
+//! Health by example, and against a naive model.
+
+mod examples;
+mod naive;
