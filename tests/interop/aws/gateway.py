@@ -4,16 +4,13 @@ arrives, in order for each key, and what cannot be sent is set aside without hol
 import base64
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
+from node import Checks, Gateway, program
 from world import REGION, World
 
 EVENTS = 60
@@ -46,65 +43,20 @@ flows:
 """
 
 
-def program():
-    found = None
-    for line in sys.stdin:
-        message = json.loads(line)
-        if message.get("target", {}).get("name") == "tidegate" and message.get("executable"):
-            found = message["executable"]
-    return found or sys.exit("cargo did not say where the program is")
-
-
-class Gateway:
-    def __init__(self, path, folder):
-        self.command = [path, "run", "--config", str(folder / "tidegate.yaml")]
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for line in self.process.stdout:
-            public = re.search(r'"listener.public":"([^"]+)"', line)
-            if public:
-                admin = re.search(r'"listener.admin":"([^"]+)"', line)
-                self.url, self.admin = f"http://{public[1]}", f"http://{admin[1]}"
-                return
-        sys.exit("the gateway did not start")
-
-    def crash(self):
-        """Ends it without a word of warning and starts it again on the same data."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.start()
-
-    def publish(self, identity, key, data):
-        event = {
-            "specversion": "1.0",
-            "id": identity,
-            "source": "/shop",
-            "type": "order.created",
-            "partitionkey": key,
-            "datacontenttype": "application/json",
-            **data,
-        }
-        request = urllib.request.Request(f"{self.url}/v1/events", data=json.dumps(event).encode(), method="POST")
-        request.add_header("authorization", f"Bearer {TOKEN}")
-        request.add_header("content-type", "application/cloudevents+json")
-        urllib.request.urlopen(request, timeout=30).read()
-
-    def faults(self):
-        with urllib.request.urlopen(f"{self.admin}/api/v1/faults", timeout=30) as answer:
-            return json.loads(answer.read())["faults"]
-
-
-passed, failed = 0, []
-
-
-def check(good, *what):
-    global passed
-    if good:
-        passed += 1
-    else:
-        failed.append(what)
+def publish(identity, key, data):
+    event = {
+        "specversion": "1.0",
+        "id": identity,
+        "source": "/shop",
+        "type": "order.created",
+        "partitionkey": key,
+        "datacontenttype": "application/json",
+        **data,
+    }
+    request = urllib.request.Request(f"{gateway.url}/v1/events", data=json.dumps(event).encode(), method="POST")
+    request.add_header("authorization", f"Bearer {TOKEN}")
+    request.add_header("content-type", "application/cloudevents+json")
+    urllib.request.urlopen(request, timeout=30).read()
 
 
 def numbers(found):
@@ -123,7 +75,7 @@ def distinct(name):
     return {json.dumps(body["detail"] if name == "bus" else body) for body in bodies}
 
 
-world = World()
+world, checks = World(), Checks()
 queues = {"plain": world.queue("plain"), "fifo": world.queue("orders.fifo"), "bus": world.queue("bus")}
 world.follow_bus("orders", queues["bus"])
 folder = Path(tempfile.mkdtemp(prefix="tidegate-interop-"))
@@ -136,12 +88,12 @@ gateway = Gateway(program(), folder)
 try:
     for number in range(EVENTS):
         key = f"key-{number % KEYS}"
-        gateway.publish(f"order-{number}", key, {"data": {"number": number, "key": key, "note": "Jörg"}})
+        publish(f"order-{number}", key, {"data": {"number": number, "key": key, "note": "Jörg"}})
         if number in (EVENTS // 3, 2 * EVENTS // 3):
             # Bytes that are no text go nowhere; a list goes to queues, and to no bus.
-            gateway.publish(f"bytes-{number}", f"bytes-{number}", {"data_base64": base64.b64encode(b"\xff").decode()})
+            publish(f"bytes-{number}", f"bytes-{number}", {"data_base64": base64.b64encode(b"\xff").decode()})
             gateway.crash()
-    gateway.publish("list", "list", {"data": [1]})
+    publish("list", "list", {"data": [1]})
     found = {name: [] for name in queues}
     faults = []
     late = time.monotonic() + PATIENCE_S
@@ -160,33 +112,29 @@ finally:
 
 bodies = {name: [json.loads(message["Body"]) for message in messages] for name, messages in found.items()}
 for name in ("plain", "fifo"):
-    check([1] in bodies[name], name, "the list")
+    checks.check([1] in bodies[name], name, "the list")
     bodies[name] = [data for data in bodies[name] if data != [1]]
 bodies["bus"] = [entry["detail"] for entry in bodies["bus"]]
 expected = {f"key-{key}": list(range(key, EVENTS, KEYS)) for key in range(KEYS)}
-check(numbers(bodies["fifo"]) == expected, "order in the FIFO queue", numbers(bodies["fifo"]))
-check(len(bodies["fifo"]) == EVENTS, "repeats in the FIFO queue", len(bodies["fifo"]))
+checks.check(numbers(bodies["fifo"]) == expected, "order in the FIFO queue", numbers(bodies["fifo"]))
+checks.check(len(bodies["fifo"]) == EVENTS, "repeats in the FIFO queue", len(bodies["fifo"]))
 # Neither keeps an order of its own: what is compared is the set.
 for name in ("plain", "bus"):
     as_sets = {key: sorted(of_key) for key, of_key in numbers(bodies[name]).items()}
-    check(as_sets == expected, name, as_sets)
+    checks.check(as_sets == expected, name, as_sets)
 for message in found["plain"]:
     attributes = {key: value["StringValue"] for key, value in message["MessageAttributes"].items()}
-    check(attributes.get("kind") == "order.created", "attributes", attributes)
-    check(attributes.get("idempotency-key"), "attributes", attributes)
+    checks.check(attributes.get("kind") == "order.created", "attributes", attributes)
+    checks.check(attributes.get("idempotency-key"), "attributes", attributes)
 for message in found["fifo"]:
     data, attributes = json.loads(message["Body"]), message["Attributes"]
-    check(attributes["MessageGroupId"] == (data["key"] if data != [1] else "list"), "group", attributes)
+    checks.check(attributes["MessageGroupId"] == (data["key"] if data != [1] else "list"), "group", attributes)
     known = message["MessageAttributes"]["idempotency-key"]["StringValue"]
-    check(attributes["MessageDeduplicationId"] == known, "deduplication id", attributes)
+    checks.check(attributes["MessageDeduplicationId"] == known, "deduplication id", attributes)
 for entry in (json.loads(message["Body"]) for message in found["bus"]):
-    check((entry["source"], entry["detail-type"]) == ("orders", "order.created"), "entry", entry)
+    checks.check((entry["source"], entry["detail-type"]) == ("orders", "order.created"), "entry", entry)
 flows = sorted(fault["flow"] for fault in faults)
-check(flows == ["bus"] * 3 + ["fifo"] * 2 + ["plain"] * 2, "faults", faults)
+checks.check(flows == ["bus"] * 3 + ["fifo"] * 2 + ["plain"] * 2, "faults", faults)
 for fault in faults:
-    check((fault["cause"], fault["blame"]) == ("rejected", "us"), "fault", fault)
-for what in failed:
-    print("failed:", *what)
-good = not failed and passed > 0
-print(f"test result: {'ok' if good else 'FAILED'}. {passed} passed; {len(failed)} failed; 0 ignored")
-sys.exit(0 if good else 1)
+    checks.check((fault["cause"], fault["blame"]) == ("rejected", "us"), "fault", fault)
+checks.tell()

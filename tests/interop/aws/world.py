@@ -35,8 +35,9 @@ class World:
             service, region_name=REGION, endpoint_url=self.url, aws_access_key_id=key, aws_secret_access_key=secret
         )
 
-    def queue(self, name):
-        attributes = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+    def queue(self, name, **attributes):
+        if name.endswith(".fifo"):
+            attributes["FifoQueue"] = "true"
         return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
     def follow_bus(self, source, queue):
@@ -44,6 +45,12 @@ class World:
         self.events.put_rule(Name="all", EventPattern=json.dumps({"source": [source]}))
         answer = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
         self.events.put_targets(Rule="all", Targets=[{"Id": "bus", "Arn": answer["Attributes"]["QueueArn"]}])
+
+    def left(self, queue):
+        """Messages that are not deleted."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
 
     def take(self, queue):
         """Messages that are there now, and no more after it."""
