@@ -12,6 +12,7 @@ mod key;
 mod page;
 mod reader;
 mod refusal;
+mod seat;
 mod stream;
 
 use std::sync::Arc;
@@ -25,12 +26,13 @@ use tokio::time::Instant;
 
 use crate::generation::Generation;
 use crate::http::ReplyBody;
-use crate::public::{Counted, Public};
+use crate::public::Public;
 
 use self::accept::Format;
 use self::asked::Asked;
 use self::reader::{PageSize, Reader, Start};
 use self::refusal::Refused;
+use self::seat::Seat;
 
 pub(crate) use self::door::{ConsumerDoor, FeedDoor};
 pub use self::key::KeyError;
@@ -40,8 +42,9 @@ pub(crate) use self::reader::searches;
 /// Why requests to feeds are refused, as label values.
 pub(crate) const REASONS: [&str; 11] = Refused::REASONS;
 
-/// Readers that get a page or wait for one at once. Each costs a connection and a look at each new frame.
-const READERS_MAX: usize = 256;
+/// Readers that wait for a page, or have not taken all of it, at once. Each costs a connection, a look at each new
+/// frame, and the bytes of its page.
+pub(crate) const READERS_MAX: usize = 256;
 
 /// Streams at once.
 pub(crate) const STREAMS_MAX: usize = 256;
@@ -104,11 +107,12 @@ async fn serve(
     let (start, presented) = start(feed, consumer, plain, &asked)?;
     let mut reader = Reader::new(public, generation, (feed, consumer), start);
     if format == Format::Stream {
-        let permit = Arc::clone(&public.streams).try_acquire_owned();
-        let permit = permit.map_err(|_| Refused::Overload)?;
-        return stream::start(reader, permit, generation.retired()).await;
+        let seat = Seat::take(&public.streams, &consumer.seats.streams);
+        let seat = seat.ok_or(Refused::Overload)?;
+        return stream::start(reader, seat, generation.retired()).await;
     }
-    let _counted = Counted::take(&public.feed_readers, READERS_MAX).ok_or(Refused::Overload)?;
+    let seat = Seat::take(&public.feed_readers, &consumer.seats.pages);
+    let seat = seat.ok_or(Refused::Overload)?;
     let deadline = if is_head {
         Instant::now()
     } else {
@@ -125,7 +129,7 @@ async fn serve(
     Ok(page::answer(
         feed,
         consumer,
-        &page,
+        (&page, seat),
         &page::Shown {
             plain,
             format,

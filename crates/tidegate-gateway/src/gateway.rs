@@ -32,7 +32,7 @@ pub use crate::deliver::{
 };
 use crate::deliver::{Deliveries, low_cursor, wants};
 pub use crate::feeds::KeyError;
-use crate::feeds::{ConsumerDoor, STREAMS_MAX, searches};
+use crate::feeds::{ConsumerDoor, READERS_MAX, STREAMS_MAX, searches};
 pub use crate::generation::CompileFailure;
 use crate::generation::{Generation, cursor_name};
 use crate::http::{
@@ -180,7 +180,7 @@ impl Gateway {
             books: books::Office::default(),
             in_flight: AtomicUsize::new(0),
             readers: AtomicUsize::new(0),
-            feed_readers: AtomicUsize::new(0),
+            feed_readers: Arc::new(Semaphore::new(READERS_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             searches: Arc::new(searches(parallelism())),
         });

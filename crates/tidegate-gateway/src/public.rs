@@ -40,8 +40,8 @@ pub(crate) struct Public {
     pub(crate) in_flight: AtomicUsize,
     /// Requests that read a subscription.
     pub(crate) readers: AtomicUsize,
-    /// Requests that read a page of a feed.
-    pub(crate) feed_readers: AtomicUsize,
+    /// Pages of feeds that may still be asked for.
+    pub(crate) feed_readers: Arc<Semaphore>,
     /// Streams of feeds that may still begin.
     pub(crate) streams: Arc<Semaphore>,
     /// What searches of the log for feeds take.

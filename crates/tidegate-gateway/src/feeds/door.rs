@@ -13,6 +13,7 @@ use tidegate_types::position::Place;
 use tidegate_types::secret::Secret;
 
 use super::key::KeyFile;
+use super::seat::Seats;
 use crate::document::document;
 use crate::generation::CompileFailure;
 use crate::horizon::Horizon;
@@ -44,6 +45,7 @@ pub(crate) struct ConsumerDoor {
     filters: Vec<Filter>,
     pub(super) hash: FilterHash,
     pub(crate) metrics: ConsumerMetrics,
+    pub(super) seats: Seats,
     idle: Mutex<Option<Idle>>,
 }
 
@@ -134,6 +136,7 @@ impl ConsumerDoor {
             filters,
             metrics: metrics.consumer(&feed.name, &feed.system, name),
             name: name.to_owned(),
+            seats: Seats::new(consumer.is_some()),
             idle: Mutex::new(None),
         })
     }

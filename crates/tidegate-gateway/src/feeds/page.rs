@@ -8,6 +8,7 @@ use super::accept::Format;
 use super::asked::{Asked, BEGINNING};
 use super::door::{ConsumerDoor, FeedDoor};
 use super::reader::EventPage;
+use super::seat::Seat;
 use crate::answer;
 use crate::http::ReplyBody;
 
@@ -37,7 +38,7 @@ pub(super) struct Shown<'a> {
 pub(super) fn answer(
     feed: &FeedDoor,
     consumer: &ConsumerDoor,
-    page: &EventPage,
+    (page, seat): (&EventPage, Seat),
     shown: &Shown<'_>,
 ) -> Response<ReplyBody> {
     let cursor = feed.keys.seal(consumer.hash, &page.position);
@@ -46,7 +47,7 @@ pub(super) fn answer(
     } else {
         encode_batch(&events(feed, consumer, page))
     };
-    let mut response = answer::reply(StatusCode::OK, shown.format.media_type(), body);
+    let mut response = answer::reply(StatusCode::OK, shown.format.media_type(), seat.with(body));
     let headers = response.headers_mut();
     let next = if shown.plain {
         let last = page.given.last().map(|given| given.item.id.as_str());

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use tidegate_wire::cloudevents::encode_structured;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::page;
 use super::reader::{EventPage, PageSize, Reader};
 use super::refusal::Refused;
+use super::seat::Seat;
 use crate::answer::reply;
 use crate::http::{ReplyBody, ReplySender};
 
@@ -33,7 +34,7 @@ const PART: PageSize = PageSize {
 /// What cannot be served is told as a problem, as long as nothing was sent.
 pub(super) async fn start(
     mut reader: Reader,
-    permit: OwnedSemaphorePermit,
+    seat: Seat,
     retired: watch::Receiver<bool>,
 ) -> Result<Response<ReplyBody>, Refused> {
     let first = reader.next(PART, Instant::now()).await?;
@@ -47,7 +48,7 @@ pub(super) async fn start(
             // A reader that has gone meanwhile does not need the end.
             sender.finish().await.ok();
         }
-        drop(permit);
+        drop(seat);
     });
     let mut response = reply(
         StatusCode::OK,

@@ -7,6 +7,7 @@
 
 mod consumers;
 mod cursors;
+mod hostile;
 mod http_feeds;
 mod site;
 mod streams;

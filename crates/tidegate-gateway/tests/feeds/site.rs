@@ -125,6 +125,11 @@ impl Site {
             "specversion": "1.0", "id": id, "source": "/warehouse", "type": kind,
             "datacontenttype": "application/json", "cursor": "of the sender", "data": { "id": id },
         });
+        self.publish_as_it_is(event.to_string()).await
+    }
+
+    /// Publishes these bytes, and gives the identity of the event in them.
+    pub(crate) async fn publish_as_it_is(&self, event: String) -> String {
         let headers = [
             ("authorization", "Bearer WAREHOUSE-0123456789abcdef"),
             ("content-type", "application/cloudevents+json"),
@@ -133,7 +138,7 @@ impl Site {
             Method::POST,
             "/v1/events",
             header_map(&headers),
-            event.to_string().into(),
+            event.into(),
         );
         let answer = sent.await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -7,6 +7,7 @@
 
 mod codes;
 mod deliver;
+mod feeds;
 mod look;
 mod node;
 mod quickstart;

@@ -218,7 +218,12 @@ impl Node<'_> {
     }
 
     /// Waits until the node has ended by itself.
-    pub(crate) fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(self) -> ExitStatus {
+        self.wait_with_log().0
+    }
+
+    /// Likewise, and gives all it has logged.
+    pub(crate) fn wait_with_log(mut self) -> (ExitStatus, String) {
         // The reader ends with the process, or this test with its patience.
         let reader = self.reader.take().expect("waited for once");
         let begun = std::time::Instant::now();
@@ -227,7 +232,10 @@ impl Node<'_> {
             std::thread::yield_now();
         }
         reader.join().unwrap();
-        self.child.wait().unwrap()
+        let lines = self.lines.lines.lock().unwrap();
+        let log = lines.iter().map(Value::to_string).collect();
+        drop(lines);
+        (self.child.wait().unwrap(), log)
     }
 }
 
