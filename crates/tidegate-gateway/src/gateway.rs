@@ -25,6 +25,7 @@ use tidegate_hub::settings::{
 use tidegate_types::time::UnixMillis;
 use tokio::sync::{Semaphore, watch};
 
+use crate::again::again;
 use crate::books;
 pub use crate::books::BooksError;
 pub use crate::deliver::{
@@ -43,7 +44,6 @@ use crate::metrics::Metrics;
 use crate::offer::Unique;
 use crate::poll::{PollStatus, Polls};
 use crate::public::Public;
-use crate::receive;
 use crate::sample::Sampler;
 
 /// A running gateway.
@@ -341,7 +341,7 @@ impl Gateway {
         }
     }
 
-    /// Tries again what a flow has set aside: sends the event, or maps the request anew and keeps what
+    /// Tries again what a flow has set aside: sends the event, or maps the request or item anew and keeps what
     /// comes of it under the same identity.
     ///
     /// # Errors
@@ -351,7 +351,7 @@ impl Gateway {
             self.public.deliveries.resubmit(request).await?;
             return Ok(Resubmitted::Sending);
         }
-        receive::again(&self.public, request).await
+        again(&self.public, request).await
     }
 
     /// Gives up what a flow has set aside; what waits for it goes on.

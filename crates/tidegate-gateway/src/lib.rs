@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod outbound;
 pub mod poll;
 
+mod again;
 mod answer;
 mod books;
 mod deliver;

@@ -5,6 +5,7 @@
 //! messages are deleted once they are durable. [`Polls`] starts and ends the tasks as the configuration
 //! says; a flow that changed ends before it begins again from what the log says.
 
+mod again;
 mod driver;
 mod events;
 mod fetch;
@@ -23,6 +24,7 @@ use tidegate_config::Config;
 use tidegate_hub::hub::Hub;
 use tokio::runtime::Handle;
 
+pub(crate) use again::again;
 pub(crate) use flow::PollFlow;
 pub use flow::SourceProblem;
 pub use status::PollStatus;

@@ -67,9 +67,12 @@ impl PollFlow {
             None => item,
             Some(received) => match received.shaped(&item) {
                 Ok(shaped) => shaped,
+                // Not a request of the other flow yet: the fault is this one's, which can try again.
                 Err(message) => {
+                    let flow = &self.config.name;
+                    let own = Door { flow, ..door };
                     let cause = FaultCause::Mapping;
-                    return fault(&door, item, (cause, Blame::Us, message), None);
+                    return fault(&own, item, (cause, Blame::Us, message), None);
                 }
             },
         };
@@ -123,10 +126,13 @@ impl Received {
             let output = output.transpose().map_err(|error| error.to_string())?;
             Ok::<_, String>(output.flatten())
         };
-        let headers = match run(&self.headers)? {
+        let mut headers = match run(&self.headers)? {
             None => Vec::new(),
             Some(json) => headers(&json)?,
         };
+        if !headers.iter().any(|(name, _)| name == "content-type") {
+            headers.push(("content-type".to_owned(), ITEM_TYPE.to_owned()));
+        }
         let id = match run(&self.id)? {
             None => None,
             Some(json) => match serde_json::from_slice(&json) {

@@ -159,12 +159,7 @@ fn item(message: QueueMessage) -> (Item, crate::outbound::aws::Receipt) {
     }
     let attributes = message.attributes.into_iter();
     headers.extend(attributes.map(|(name, value)| (name.to_ascii_lowercase(), value)));
-    let is_json = serde_json::from_str::<&serde_json::value::RawValue>(&message.body).is_ok();
-    let content_type = if is_json {
-        "application/json"
-    } else {
-        "text/plain"
-    };
+    let content_type = media_type(message.body.as_bytes());
     let item = Item {
         raw: Raw {
             headers,
@@ -175,4 +170,12 @@ fn item(message: QueueMessage) -> (Item, crate::outbound::aws::Receipt) {
         id: Some(message.id),
     };
     (item, message.receipt)
+}
+
+/// A message does not say what it is: JSON if it reads as that, else text.
+pub(super) fn media_type(body: &[u8]) -> &'static str {
+    match serde_json::from_slice::<&serde_json::value::RawValue>(body) {
+        Ok(_) => "application/json",
+        Err(_) => "text/plain",
+    }
 }

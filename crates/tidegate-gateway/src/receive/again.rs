@@ -3,29 +3,25 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tidegate_config::config::Identity;
-use tidegate_core::log::entry::{Closing, Fault, FaultClosed};
-use tidegate_core::receive::intake::{Answer, Content};
+use tidegate_core::log::entry::Fault;
+use tidegate_core::receive::intake::Content;
 use tidegate_hub::clock::now;
 use tidegate_types::event::Raw;
 use tidegate_wire::cloudevents::{self, Limits};
 use tidegate_wire::content::decode_body;
 
 use super::{Accepted, Subject, content_encoding, content_id, data_type, text_header};
-use crate::gateway::{CommandError, ResubmitRequest, Resubmitted, close};
+use crate::gateway::CommandError;
+use crate::generation::ReceiveFlow;
 use crate::mapper::MapFailure;
 use crate::public::Public;
 
-/// Maps the original of a fault by the configuration in force, keeps what comes of it, and closes the
-/// fault. The same twice changes nothing.
+/// What comes of the original of a fault by the configuration in force.
 pub(crate) async fn again(
     public: &Public,
-    request: ResubmitRequest,
-) -> Result<Resubmitted, CommandError> {
-    let ResubmitRequest { fault, by, .. } = request;
-    let generation = public.generation.load_full();
-    let mut flows = generation.flows.iter();
-    let flow = flows.find(|flow| flow.flow.name == fault.flow);
-    let flow = flow.ok_or(CommandError::NoFlow)?;
+    flow: &ReceiveFlow,
+    fault: &Fault,
+) -> Result<Vec<Content>, CommandError> {
     let headers = headers(&fault.raw);
     let body = decode_body(
         Some(&content_encoding(&headers)),
@@ -41,43 +37,11 @@ pub(crate) async fn again(
         external_id: known,
         headers,
     };
-    let contents = if flow.is_cloudevents() {
-        accepted.cloud_events_again(&body, &fault.raw)?
+    if flow.is_cloudevents() {
+        accepted.cloud_events_again(&body, &fault.raw)
     } else {
-        accepted.webhook_again(&body, &fault).await?
-    };
-    let left_out = contents.is_empty();
-    for content in contents {
-        match public.hub.offer(content).await {
-            Answer::Kept { .. } | Answer::Repeat { .. } | Answer::Noted | Answer::Page(_) => {}
-            Answer::SetAside { .. } => {
-                let why = "its identity was used before for other content";
-                return Err(CommandError::FailsAgain(why.to_owned()));
-            }
-            Answer::Refused(refusal) => return Err(CommandError::NotKept(refusal)),
-        }
+        accepted.webhook_again(&body, fault).await
     }
-    let how = if left_out {
-        Closing::Discarded {
-            reason: "the flow leaves it out now".to_owned(),
-        }
-    } else {
-        Closing::Resubmitted { superseded: false }
-    };
-    let closed = FaultClosed {
-        id: fault.id,
-        set_aside: fault.time,
-        flow: fault.flow,
-        how,
-        by,
-        time: now(),
-    };
-    close(&public.hub, closed).await?;
-    Ok(if left_out {
-        Resubmitted::LeftOut
-    } else {
-        Resubmitted::Kept
-    })
 }
 
 /// The kept headers; what cannot be one any more is left out.

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on shall stop"
 )]
 
+mod faults;
 mod hostile;
 mod lists;
 mod queue;
