@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 pub use books::{BookRow, BooksView, TallyView};
 pub use event::{EventView, RawView};
 pub use fault::{FaultList, FaultSummaryView, FaultView};
-pub use status::{LogView, NodeView, Status, SubscriptionView, ViewsView};
+pub use status::{LogView, NodeView, ParkView, Status, SubscriptionView, ViewsView};
 
 /// A page of events.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

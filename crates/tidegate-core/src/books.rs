@@ -15,6 +15,7 @@
 
 mod account;
 mod follow;
+mod given_up;
 mod pending;
 mod tally;
 

@@ -35,7 +35,7 @@ use crate::deliver::{LaneKey, Restored};
 use crate::log::entry::ParkMark;
 
 pub use reader::{Met, ParkReader};
-pub use store::{Park, ParkError, ParkOptions, ParkStatus, Taken};
+pub use store::{Offered, Park, ParkError, ParkOptions, ParkStatus, Room, Taken};
 
 /// Which events a flow still needs, as it stood at one moment. Later it needs no others.
 #[derive(Clone, Debug, PartialEq, Eq)]

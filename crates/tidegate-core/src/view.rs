@@ -129,6 +129,7 @@ pub fn changes_of(entry: &Entry, place: Place) -> Vec<Change> {
         Entry::System(_)
         | Entry::Chunk(_)
         | Entry::Joined(_)
+        | Entry::GivenUp(_)
         | Entry::Park(_)
         | Entry::Unknown { .. } => Vec::new(),
     }

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use tidegate_core::books::{Books, Hour, Limits, Page, Pending};
+use tidegate_core::books::{Balance, Books, Hour, Limits, Page, Pending};
 use tidegate_core::log::engine::{LogReader, ReadError};
 use tidegate_core::log::entry::{Entry, EventEntry};
 use tidegate_core::log::frame::Frame;
+use tidegate_core::park::{Met, ParkReader};
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
@@ -17,9 +18,12 @@ use crate::hub::Hub;
 /// Bytes of frames read at a time.
 const READ_BYTES: usize = 4 << 20;
 
-/// Bytes of the log that are looked through for what is pending. Beyond, hours are unknown: it is a
+/// Bytes of log and parks that are looked through for what is pending. Beyond, hours are unknown: it is a
 /// backlog of about a million events, and takes a second or two.
 const PENDING_BYTES_MAX: u64 = 2 << 30;
+
+/// How often it looks before it calls an hour odd.
+const LOOKS_MAX: usize = 3;
 
 /// The books of one hub.
 #[derive(Debug)]
@@ -124,14 +128,38 @@ impl Bookkeeper {
     pub fn close(
         &mut self,
         hub: &Hub,
-        wanted: impl FnMut(&str, &EventEntry) -> bool,
+        mut wanted: impl FnMut(&str, &EventEntry) -> bool,
+    ) -> Result<Closed, ReadError> {
+        let mut closed = self.close_once(hub, &mut wanted)?;
+        // While it looked, log and parks may have let go of what a flow had not settled when it began to.
+        for _ in 1..LOOKS_MAX {
+            let odd = |page: &Page| matches!(page.balance, Balance::Odd { .. });
+            if !closed.pages.iter().any(odd) {
+                break;
+            }
+            closed = self.close_once(hub, &mut wanted)?;
+        }
+        Ok(closed)
+    }
+
+    fn close_once(
+        &mut self,
+        hub: &Hub,
+        wanted: &mut impl FnMut(&str, &EventEntry) -> bool,
     ) -> Result<Closed, ReadError> {
         let reader = hub.reader();
+        // The parks first: what was given up until they had come so far is in the views.
+        let parks = hub.parked().readers();
         let (last, flows) = hub.views().delivering();
         self.follow_to(&reader, last, u64::MAX)?;
-        let mut pending = Pending::new(flows);
-        if let Some(begin) = pending.begin() {
-            look(&reader, &mut pending, (begin, last), wanted)?;
+        let mut pending = self.books.pending(flows);
+        let begin = pending.begin();
+        let mut left = PENDING_BYTES_MAX;
+        for (flow, through, park) in &parks {
+            look_into(park, &mut pending, (flow, *through), &mut left)?;
+        }
+        if let Some(begin) = begin {
+            look(&reader, &mut pending, (begin, last), left, wanted)?;
         }
         Ok(Closed {
             frame: last,
@@ -155,14 +183,55 @@ fn whole_hour(reader: &dyn LogReader, first: FrameNumber) -> Result<Option<Hour>
     Ok(oldest.map(|hour| Hour(hour.0.saturating_add(1))))
 }
 
+/// Looks at what a flow has parked, before `through`.
+fn look_into(
+    park: &ParkReader,
+    pending: &mut Pending,
+    (flow, through): (&str, Place),
+    left: &mut u64,
+) -> Result<(), ReadError> {
+    let Some((begin, low)) = pending.parked(flow, through) else {
+        return Ok(());
+    };
+    // Of what stands before `low`, what the flow passes over is counted.
+    let parts = [
+        (begin, low.min(through), false),
+        (low.max(begin), through, true),
+    ];
+    for (mut next, until, counts) in parts {
+        while next < until {
+            if *left == 0 {
+                pending.stop_at(flow, next);
+                return Ok(());
+            }
+            let bytes = (READ_BYTES as u64).min(*left);
+            *left = left.saturating_sub(bytes);
+            next = park.walk_to((next, Some(until)), bytes, |met| {
+                match met {
+                    Met::Event(parked) => {
+                        let event = &parked.event.event;
+                        let hour = Hour::of(parked.appended);
+                        pending.take_parked(flow, hour, parked.place, (&event.id, &event.key));
+                    }
+                    Met::Passed(hours) if counts => pending.take_passed(flow, &hours),
+                    Met::Passed(_) => {}
+                }
+                true
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// Looks at the events from `begin` on, up to the frame `last`.
 fn look(
     reader: &Arc<dyn LogReader>,
     pending: &mut Pending,
     (begin, last): (Place, FrameNumber),
-    mut wanted: impl FnMut(&str, &EventEntry) -> bool,
+    mut left: u64,
+    wanted: &mut impl FnMut(&str, &EventEntry) -> bool,
 ) -> Result<(), ReadError> {
-    let (mut next, mut left) = (begin.frame, PENDING_BYTES_MAX);
+    let mut next = begin.frame;
     while next <= last {
         let frames = match reader.read(next, READ_BYTES) {
             Ok(frames) => frames,

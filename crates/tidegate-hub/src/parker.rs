@@ -11,10 +11,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tidegate_core::deliver::Restored;
 use tidegate_core::log::engine::{LogReader, ReadError};
-use tidegate_core::log::entry::{Entry, EventEntry, ParkMark};
+use tidegate_core::log::entry::{Entry, GivenUp, ParkMark, PassedRun};
 use tidegate_core::log::frame::Frame;
-use tidegate_core::park::{Need, Park, ParkError, Taken};
+use tidegate_core::park::{Need, Offered, Park, ParkError, Room, Taken};
 use tidegate_core::receive::intake::{Answer, Content, Offer};
+use tidegate_types::event::Event;
+use tidegate_types::id::EventId;
 use tidegate_types::name::is_name;
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
@@ -38,6 +40,12 @@ const STEP_BYTES: usize = 1 << 20;
 
 /// After so many bytes of the log a mark is written, so that a crash repeats no more than that.
 const MARK_BYTES: u64 = 64 << 20;
+
+/// Identities in one entry of what is given up, which is then far smaller than a frame may be.
+const GIVEN_UP_MAX: u64 = 8192;
+
+/// Between two looks at whether the views have taken in what was given up.
+const VIEWS_EVERY: Duration = Duration::from_millis(5);
 
 /// The wait after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -68,6 +76,8 @@ struct Store {
     full: bool,
     /// That something is parked was told.
     told: bool,
+    /// The last stretch had events without room, which were given up.
+    discards: bool,
     discarded: u64,
 }
 
@@ -80,18 +90,30 @@ enum StepError {
     Park(#[from] ParkError),
     #[error("the log cannot be read")]
     Log(#[from] ReadError),
-    #[error("the timeline does not take what was given up")]
+    #[error("the log does not take what was given up")]
     Untold,
     #[error("the hub closes")]
     Closing,
 }
 
-/// Events that have no room.
-#[derive(Clone, Copy, Debug)]
-struct GivenUp {
-    first: Place,
-    last: Place,
+/// Events that have no room and are given up, since the last mark.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Those of which the log does not say so yet.
+    runs: Vec<PassedRun>,
+    unsaid: u64,
+    /// All of them.
+    span: Option<(Place, Place)>,
     count: u64,
+}
+
+impl Losses {
+    fn add(&mut self, place: Place, appended: UnixMillis, id: EventId) {
+        PassedRun::note(&mut self.runs, (place, appended), id);
+        self.unsaid = self.unsaid.saturating_add(1);
+        self.count = self.count.saturating_add(1);
+        self.span = Some((self.span.map_or(place, |(first, _)| first), place));
+    }
 }
 
 /// Where a step ended.
@@ -118,6 +140,7 @@ impl Parker {
                 park,
                 told,
                 full: false,
+                discards: false,
                 discarded: 0,
             };
             (flow, store)
@@ -208,6 +231,7 @@ impl Parker {
                 park: open_park(&self.folder, &self.origin, &park.flow, park.quota)?,
                 full: false,
                 told: false,
+                discards: false,
                 discarded: 0,
             },
         };
@@ -236,11 +260,13 @@ impl Parker {
         let mut from = from.max(place(bounds.first)).max(need.first());
         let mut reached = Reached::Target;
         while from.frame < target && matches!(reached, Reached::Target) {
-            let mut given_up = None;
-            (from, reached) = self.stretch(store, park, &need, (from, target), &mut given_up)?;
-            if let Some(given_up) = given_up {
-                self.tell_given_up(park, given_up)?;
-                store.discarded = store.discarded.saturating_add(given_up.count);
+            let mut losses = Losses::default();
+            (from, reached) = self.stretch(store, park, &need, (from, target), &mut losses)?;
+            store.discards = losses.count > 0;
+            if let Some(span) = losses.span {
+                self.give_up(park, &mut losses)?;
+                self.tell_given_up(park, span, losses.count)?;
+                store.discarded = store.discarded.saturating_add(losses.count);
             }
             let mark = ParkMark::new((&park.flow, SHARD), from, as_of, state.clone(), now());
             store.park.mark(now(), mark)?;
@@ -278,7 +304,7 @@ impl Parker {
         park: &ParkRetention,
         need: &Need,
         (mut from, target): (Place, FrameNumber),
-        given_up: &mut Option<GivenUp>,
+        losses: &mut Losses,
     ) -> Result<(Place, Reached), StepError> {
         let mut bytes = 0_u64;
         while from.frame < target && bytes < MARK_BYTES {
@@ -288,7 +314,7 @@ impl Parker {
             }
             let frames = self.reader.read(from.frame, STEP_BYTES)?;
             for frame in frames.iter().take_while(|it| it.number() < target) {
-                if let Some(full) = self.frame(store, park, need, (frame, from), given_up)? {
+                if let Some(full) = self.frame(store, park, need, (frame, from), losses)? {
                     return Ok((full, Reached::Full(full)));
                 }
                 bytes = bytes.saturating_add(frame.bytes().len() as u64);
@@ -305,7 +331,7 @@ impl Parker {
         park: &ParkRetention,
         need: &Need,
         (frame, from): (&Frame, Place),
-        given_up: &mut Option<GivenUp>,
+        losses: &mut Losses,
     ) -> Result<Option<Place>, StepError> {
         let header = frame.header();
         for (index, entry) in self.reader.entries(frame)? {
@@ -320,37 +346,68 @@ impl Parker {
             if place < from {
                 continue;
             }
-            let taken = take(store, park, need, (place, header.time), &event)?;
-            if taken == Taken::Full {
-                if park.on_full == OnFull::Hold {
-                    return Ok(Some(place));
-                }
-                let sum = given_up.get_or_insert(GivenUp {
-                    first: place,
-                    last: place,
-                    count: 0,
-                });
-                sum.last = place;
-                sum.count = sum.count.saturating_add(1);
+            let offered = Offered {
+                place,
+                appended: header.time,
+                event: &event,
+            };
+            match take(store, park, need, offered, losses)? {
+                Taken::Full if park.on_full == OnFull::Hold => return Ok(Some(place)),
+                Taken::Full => losses.add(place, header.time, event.event.id),
+                Taken::Parked | Taken::Passed | Taken::Settled => {}
+            }
+            if losses.unsaid >= GIVEN_UP_MAX {
+                self.give_up(park, losses)?;
             }
         }
         Ok(None)
     }
 
-    /// Says what is given up, and waits until that is on disk: only then it may go.
-    fn tell_given_up(&self, park: &ParkRetention, sum: GivenUp) -> Result<(), StepError> {
+    /// Writes which events are given up, and waits until that is on disk and in the views: only then they may go, and
+    /// whoever finds them gone finds them counted.
+    fn give_up(&self, park: &ParkRetention, losses: &mut Losses) -> Result<(), StepError> {
+        losses.unsaid = 0;
+        let runs = std::mem::take(&mut losses.runs);
+        if runs.is_empty() {
+            return Ok(());
+        }
+        self.note(Entry::GivenUp(Box::new(GivenUp {
+            flow: park.flow.clone(),
+            shard: SHARD,
+            time: now(),
+            runs,
+        })))?;
+        let head = self.reader.bounds().head.frame;
+        while self.views.applied() < head {
+            if self.inbox.closes_within(VIEWS_EVERY) {
+                return Err(StepError::Closing);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_given_up(
+        &self,
+        park: &ParkRetention,
+        (first, last): (Place, Place),
+        count: u64,
+    ) -> Result<(), StepError> {
         let text = format!(
-            "the park of flow {} is full: {} events from frame {} to {} are given up, as on-full says",
-            park.flow, sum.count, sum.first.frame, sum.last.frame
+            "the park of flow {} is full: {count} events from frame {} to {} are given up, as on-full says",
+            park.flow, first.frame, last.frame
         );
         tracing::warn!(flow = park.flow, "{text}");
         let tags = [
             ("flow", park.flow.clone()),
-            ("events", sum.count.to_string()),
-            ("from", at(sum.first)),
-            ("to", at(sum.last)),
+            ("events", count.to_string()),
+            ("from", at(first)),
+            ("to", at(last)),
         ];
-        let entry = system("park-discarded", text, &tags);
+        self.note(system("park-discarded", text, &tags))
+    }
+
+    /// Appends an entry and waits until it is on disk.
+    fn note(&self, entry: Entry) -> Result<(), StepError> {
         let (ticket, answer) = oneshot::channel();
         let offered = self.inbox.offer(Offer {
             ticket: Some(Return::here(ticket)),
@@ -380,7 +437,7 @@ impl Store {
     /// Lets go of what the flow needs no more.
     fn let_go(&mut self, cursor: Place) -> Result<(), StepError> {
         if self.park.release(now(), cursor)? > 0 {
-            self.full = false;
+            (self.full, self.discards) = (false, false);
         }
         Ok(())
     }
@@ -389,13 +446,13 @@ impl Store {
     fn settle(&mut self, inbox: &Inbox, park: &ParkRetention, cursor: Place) {
         if self.park.status().quota != park.quota {
             self.park.set_quota(park.quota);
-            self.full = false;
+            (self.full, self.discards) = (false, false);
         }
         let through = self.park.last_mark().map(|mark| mark.through);
         let empty = through.is_some_and(|through| cursor >= through.before());
         if empty && self.told {
             self.told = false;
-            self.full = false;
+            (self.full, self.discards) = (false, false);
             let text = format!("flow {} has taken everything out of its park", park.flow);
             tell(inbox, "park-emptied", &park.flow, text);
         }
@@ -407,22 +464,33 @@ impl Store {
             flow: flow.to_owned(),
             status: self.park.status(),
             through: through.unwrap_or_default(),
-            full: self.full,
+            full: self.full || self.discards,
+            holds: self.full,
             discarded: self.discarded,
         }
     }
 }
 
+/// Parks an event, or says that there is no room. Once something of a stretch was given up, so is all that follows:
+/// then the first and the last tell which.
 fn take(
     store: &mut Store,
     park: &ParkRetention,
     need: &Need,
-    at: (Place, UnixMillis),
-    event: &EventEntry,
+    offered: Offered<'_>,
+    losses: &Losses,
 ) -> Result<Taken, ParkError> {
-    store
-        .park
-        .take(now(), need, at, event, |event| (park.wants.0)(event))
+    let mut take = |room| {
+        let wants = |event: &Event| (park.wants.0)(event);
+        store.park.take(now(), need, offered, room, wants)
+    };
+    if losses.count > 0 {
+        return take(Room::ToCount);
+    }
+    match take(Room::ToPark)? {
+        Taken::Full if park.on_full == OnFull::Discard => take(Room::ToCount),
+        taken => Ok(taken),
+    }
 }
 
 fn tell(inbox: &Inbox, kind: &str, flow: &str, text: String) {

@@ -70,6 +70,8 @@ pub struct FlowPark {
     pub through: FrameNumber,
     /// There is no room for more.
     pub full: bool,
+    /// Therefore the flow holds the log.
+    pub holds: bool,
     /// Events that had no room and were given up, since the start.
     pub discarded: u64,
 }
@@ -99,16 +101,25 @@ impl Parks {
         FrameNumber(self.wanted.load(Ordering::Relaxed))
     }
 
-    /// Up to which frame everything the flow needs is parked, and whether its park is full.
+    /// Up to which frame everything the flow needs is parked, and whether it holds the log since its park is full.
     pub(crate) fn state(&self, flow: &str) -> Option<(FrameNumber, bool)> {
         let flows = self.flows.read().unwrap_or_else(PoisonError::into_inner);
         let shared = flows.get(flow)?;
-        Some((shared.reader.through()?.frame, shared.park.full))
+        Some((shared.reader.through()?.frame, shared.park.holds))
     }
 
     pub(crate) fn list(&self) -> Vec<FlowPark> {
         let flows = self.flows.read().unwrap_or_else(PoisonError::into_inner);
         flows.values().map(|shared| shared.park.clone()).collect()
+    }
+
+    /// Up to where everything each flow needs is parked or was given up, and how to read what is parked.
+    pub(crate) fn readers(&self) -> Vec<(String, Place, ParkReader)> {
+        let flows = self.flows.read().unwrap_or_else(PoisonError::into_inner);
+        let reader = |(flow, shared): (&String, &Shared)| {
+            Some((flow.clone(), shared.reader.through()?, shared.reader.clone()))
+        };
+        flows.iter().filter_map(reader).collect()
     }
 
     fn reader(&self, flow: &str) -> Option<ParkReader> {
@@ -151,6 +162,7 @@ impl Opened {
                     status: park.status(),
                     through: mark.through.frame,
                     full: false,
+                    holds: false,
                     discarded: 0,
                 };
                 opened.shared.show(park_of, park.reader());
@@ -266,7 +278,8 @@ pub enum Met<'a> {
 }
 
 impl Hub {
-    /// Like [`Hub::scan`], for a flow that delivers: what the log holds no longer comes from its park.
+    /// Like [`Hub::scan`], for a flow that delivers: what was parked comes from its park, also while the log holds it
+    /// yet, so that what was given up is not met by chance.
     ///
     /// # Errors
     /// See [`Hub::scan`]; `ReadError::Trimmed` if what follows `after` is in neither.
@@ -278,27 +291,23 @@ impl Hub {
         mut met: impl FnMut(Met<'_>) -> bool,
     ) -> Result<Page, QueryError> {
         let from = after.behind();
-        let park = self.parked().reader(flow);
-        let park = park.filter(|park| park.through().is_some_and(|through| from < through));
-        if from.frame >= self.reader().bounds().first {
-            match self.scan_timed(Some(after), limits, |time, entry| {
-                met(Met::Entry(time, entry))
-            }) {
-                // It was trimmed meanwhile, so what the flow needs of it is parked.
-                Err(QueryError::Log(ReadError::Trimmed { .. })) => {
-                    let park = self.parked().reader(flow);
-                    if let Some(park) = park.filter(|park| park.through() > Some(from)) {
-                        return scan_park(&park, after, limits, met);
-                    }
-                }
-                page => return page,
-            }
+        let parked = || {
+            let park = self.parked().reader(flow);
+            park.filter(|park| park.through().is_some_and(|through| from < through))
+        };
+        if let Some(park) = parked() {
+            return scan_park(&park, after, limits, met);
         }
-        match park {
-            Some(park) => scan_park(&park, after, limits, met),
-            None => self.scan_timed(Some(after), limits, |time, entry| {
-                met(Met::Entry(time, entry))
-            }),
+        let scanned = self.scan_timed(Some(after), limits, |time, entry| {
+            met(Met::Entry(time, entry))
+        });
+        match scanned {
+            // It was trimmed meanwhile, so what the flow needs of it is parked.
+            Err(QueryError::Log(ReadError::Trimmed { first })) => match parked() {
+                Some(park) => scan_park(&park, after, limits, met),
+                None => Err(ReadError::Trimmed { first }.into()),
+            },
+            page => page,
         }
     }
 

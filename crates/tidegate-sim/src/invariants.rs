@@ -161,7 +161,12 @@ impl Audit {
                     self.deliveries.closed(cx, &closed);
                     self.history.close(&closed.id);
                 }
-                Entry::Chunk(_) | Entry::Joined(_) | Entry::Park(_) | Entry::Unknown { .. } => {}
+                // Nothing is parked here, so nothing is given up.
+                Entry::Chunk(_)
+                | Entry::Joined(_)
+                | Entry::GivenUp(_)
+                | Entry::Park(_)
+                | Entry::Unknown { .. } => {}
             }
         }
     }

@@ -7,12 +7,13 @@ use axum::Json;
 use axum::extract::State;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
+use tidegate_hub::parks::FlowPark;
 use tidegate_types::position::FrameNumber;
 
 use super::health::readiness;
 use crate::admin::Admin;
 use crate::problem::Refusal;
-use crate::view::{LogView, NodeView, Status, SubscriptionView, ViewsView};
+use crate::view::{LogView, NodeView, ParkView, Status, SubscriptionView, ViewsView};
 
 /// How the node is doing.
 #[utoipa::path(
@@ -48,6 +49,7 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<Statu
         flows: admin.node().flows(),
         deliveries: admin.node().deliveries(),
         polls: admin.node().polls(),
+        parks: admin.hub().parks().into_iter().map(park).collect(),
         feeds: admin.node().feeds(),
         subscriptions,
     }))
@@ -68,6 +70,19 @@ fn log(hub: &Hub, bytes_max: u64) -> LogView {
         failures: status.failures,
         held_segments: hub.stats().held_segments.load(Ordering::Relaxed),
         damage: status.damage.as_ref().map(ToString::to_string),
+    }
+}
+
+fn park(park: FlowPark) -> ParkView {
+    ParkView {
+        flow: park.flow,
+        events: park.status.events,
+        bytes: park.status.bytes,
+        disk_bytes: park.status.disk_bytes,
+        quota_bytes: park.status.quota,
+        full: park.full,
+        holds_log: park.holds,
+        discarded: park.discarded,
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Status {
     /// Its flows that poll.
     #[serde(default)]
     pub polls: Vec<PollStatus>,
+    /// What flows that deliver keep outside the log, which was trimmed.
+    #[serde(default)]
+    pub parks: Vec<ParkView>,
     /// Its flows that serve.
     #[serde(default)]
     pub feeds: Vec<FeedStatus>,
@@ -80,6 +83,27 @@ pub struct LogView {
     /// Where it is damaged; then it takes nothing more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
+}
+
+/// What a flow that delivers keeps outside the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ParkView {
+    /// The flow.
+    pub flow: String,
+    /// Events, with those that are settled but not let go yet.
+    pub events: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes on disk, preallocated ones included.
+    pub disk_bytes: u64,
+    /// Most bytes on disk.
+    pub quota_bytes: u64,
+    /// There is no room for more.
+    pub full: bool,
+    /// Therefore the flow holds the log; else what has no room is given up.
+    pub holds_log: bool,
+    /// Events that had no room and were given up, since the start.
+    pub discarded: u64,
 }
 
 /// How far the local views are.

@@ -7,11 +7,13 @@ use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
 use super::account::{Account, Balance, Column, Kind, Row};
+use super::given_up::Spans;
 use super::pending::{Found, Pending};
-use super::tally::{Hour, Tally};
+use super::tally::{Hour, HourTally, Tally};
 use crate::log::entry::{
-    Closing, Entry, Fault, FaultCause, FaultClosed, Receipt, ReceiptOutcome, Receipts,
+    Closing, Entry, Fault, FaultCause, FaultClosed, GivenUp, Receipt, ReceiptOutcome, Receipts,
 };
+use crate::deliver::Restored;
 
 /// How much is held at most.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +75,8 @@ pub struct Books {
     fault_order: VecDeque<EventId>,
     /// Where faults of deliveries stand: a receipt with such a place is that of a resubmission.
     fault_places: BTreeSet<Place>,
+    /// What each flow's park had no room for.
+    given_up: BTreeMap<String, Spans>,
 }
 
 /// An hour of the log.
@@ -117,6 +121,7 @@ impl Books {
             faults: HashMap::new(),
             fault_order: VecDeque::new(),
             fault_places: BTreeSet::new(),
+            given_up: BTreeMap::new(),
         }
     }
 
@@ -160,6 +165,7 @@ impl Books {
         }
         if let Some(first) = first {
             self.fault_places.retain(|place| place.frame >= first);
+            self.given_up.retain(|_, spans| spans.forget(first));
         }
     }
 
@@ -170,6 +176,7 @@ impl Books {
             Entry::Fault(fault) => self.fault(place, fault),
             Entry::Receipts(receipts) => self.receipts(receipts),
             Entry::FaultClosed(closed) => self.closed(closed),
+            Entry::GivenUp(given_up) => self.given_up(given_up),
             _ => {}
         }
     }
@@ -349,12 +356,41 @@ impl Books {
         known.map(|(_, before)| *before)
     }
 
+    /// Events that a flow will not get. What was on its way then may still have been settled, before or behind this.
+    fn given_up(&mut self, entry: &GivenUp) {
+        let Some((first, last)) = entry.span() else {
+            return;
+        };
+        let position = self.positions.get(&(entry.flow.clone(), entry.shard));
+        let spans = self.given_up.entry(entry.flow.clone()).or_default();
+        let mut hours: Vec<HourTally> = Vec::new();
+        for run in &entry.runs {
+            for (place, id) in run.events() {
+                let settled = position.is_some_and(|position| position.seen.contains(&place));
+                // After a crash the same may be given up again.
+                if !settled && !spans.hold(place) {
+                    HourTally::note(&mut hours, Hour::of(run.appended), Tally::of(&id));
+                }
+            }
+        }
+        spans.add(first, last);
+        for it in hours {
+            self.post(&entry.flow, Some(it.hour), Column::Discarded, it.tally);
+        }
+    }
+
     fn receipt(&mut self, flow: &str, receipt: &Receipt) {
         // The fault is closed by an entry of its own.
         if self.fault_places.contains(&receipt.place) {
             return;
         }
         let (hour, tally) = (self.hour_of(receipt.place), Tally::of(&receipt.id));
+        let given_up = self.given_up.get(flow);
+        if given_up.is_some_and(|spans| spans.hold(receipt.place))
+            && let Some(account) = self.accounts.get_mut(flow)
+        {
+            account.transfer(hour, Column::Discarded, None, tally);
+        }
         match receipt.outcome {
             ReceiptOutcome::Delivered { .. } => self.post(flow, hour, Column::Delivered, tally),
             ReceiptOutcome::SetAside { fault } => {
@@ -394,6 +430,12 @@ impl Books {
         }
     }
 
+    /// Looks for what is pending of flows that stand so.
+    #[must_use]
+    pub fn pending(&self, flows: Vec<(String, Restored)>) -> Pending {
+        Pending::new(flows, &self.given_up)
+    }
+
     /// The books as they stand, with what is pending.
     #[must_use]
     pub fn close(&self, pending: &Pending) -> Vec<Page> {
@@ -413,7 +455,10 @@ impl Books {
         if account.kind == Kind::Egress {
             row.received.add(hour.offered);
             match pending.of(flow, hour.hour, |place| self.hour_of(place)) {
-                Found::Events(tally) => row.pending = tally,
+                Found::Events { pending, given_up } => {
+                    row.pending = pending;
+                    row.discarded.remove(given_up);
+                }
                 Found::Unknown => known = false,
             }
         }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_types::id::EventId;
 use tidegate_types::position::Place;
 
-use super::tally::{Hour, Tally};
-use crate::deliver::Restored;
+use super::given_up::Spans;
+use super::tally::{Hour, HourTally, Tally};
+use crate::deliver::{LaneKey, Restored};
 
 /// Goes through the events of a log from [`Pending::begin`] on and says which of them each flow has not settled.
 #[derive(Debug)]
@@ -24,15 +25,22 @@ struct Unsettled {
     /// Events before `low` that wait for another attempt, apart from those of held keys.
     retrying: Vec<(Place, EventId)>,
     rows: BTreeMap<Hour, Tally>,
+    /// What was given up, and is pending all the same: its frames are there yet, or it was on its way.
+    given_up: Spans,
+    still: BTreeMap<Hour, Tally>,
+    /// What it needs of the log before this place is in its park.
+    parked: Place,
     /// From this place on it was not looked.
     unseen_from: Option<Place>,
 }
 
 impl Pending {
-    /// Of flows that stand so.
-    #[must_use]
-    pub fn new(flows: Vec<(String, Restored)>) -> Self {
-        let unsettled = |restored: Restored| {
+    /// Of flows that stand so, which have given up what `given_up` says.
+    pub(super) fn new(
+        flows: Vec<(String, Restored)>,
+        given_up: &BTreeMap<String, Spans>,
+    ) -> Self {
+        let unsettled = |flow: &str, restored: Restored| {
             let low = restored.low;
             let held: BTreeMap<String, Place> = restored
                 .held
@@ -53,12 +61,18 @@ impl Pending {
                 held,
                 retrying,
                 rows: BTreeMap::new(),
+                given_up: given_up.get(flow).cloned().unwrap_or_default(),
+                still: BTreeMap::new(),
+                parked: Place::NOWHERE,
                 unseen_from: None,
             }
         };
         let flows = flows
             .into_iter()
-            .map(|(flow, restored)| (flow, unsettled(restored)))
+            .map(|(flow, restored)| {
+                let unsettled = unsettled(&flow, restored);
+                (flow, unsettled)
+            })
             .collect();
         Self { flows }
     }
@@ -66,14 +80,38 @@ impl Pending {
     /// The first place to look at; `None` if there are no flows.
     #[must_use]
     pub fn begin(&self) -> Option<Place> {
-        let first = |flow: &Unsettled| {
-            let held = flow.held.values().copied().min();
-            held.map_or(flow.low, |held| held.min(flow.low))
-        };
-        self.flows.values().map(first).min()
+        self.flows.values().map(Unsettled::begin).min()
     }
 
-    /// Looks at an event. `wanted` says whether a flow, by its name, wants it; it is asked only where that matters.
+    /// What a flow needs of the log before `through` is in its park: its events are met there, with
+    /// [`Pending::take_parked`]. Gives the first place to look at there, and the first whose passed events count;
+    /// `None` if it needs nothing of the park.
+    pub fn parked(&mut self, flow: &str, through: Place) -> Option<(Place, Place)> {
+        let flow = self.flows.get_mut(flow)?;
+        flow.parked = through;
+        Some((flow.begin(), flow.low)).filter(|(begin, _)| *begin < through)
+    }
+
+    /// Looks at an event in the park of a flow.
+    pub fn take_parked(&mut self, flow: &str, hour: Hour, place: Place, (id, key): (&EventId, &str)) {
+        if let Some(flow) = self.flows.get_mut(flow)
+            && !flow.done.contains(&place)
+            && (place >= flow.low || flow.is_held(key, place))
+        {
+            flow.note(hour, place, id, true);
+        }
+    }
+
+    /// Events that a flow passes over, which stand in its park at or behind `low`.
+    pub fn take_passed(&mut self, flow: &str, hours: &[HourTally]) {
+        if let Some(flow) = self.flows.get_mut(flow) {
+            for it in hours {
+                flow.rows.entry(it.hour).or_default().add(it.tally);
+            }
+        }
+    }
+
+    /// Looks at an event of the log. `wanted` says whether a flow, by its name, wants it; it is asked only where that matters.
     pub fn take(
         &mut self,
         hour: Hour,
@@ -82,12 +120,14 @@ impl Pending {
         mut wanted: impl FnMut(&str) -> bool,
     ) {
         for (name, flow) in &mut self.flows {
-            if flow.done.contains(&place) {
+            if place < flow.parked || flow.done.contains(&place) {
                 continue;
             }
             // What is not wanted is counted as passed over once `low` is behind it.
-            if place >= flow.low || (flow.is_held(key, place) && wanted(name)) {
-                flow.rows.entry(hour).or_default().add(Tally::of(id));
+            let matters = place < flow.low || flow.given_up.hold(place);
+            let wanted = matters && wanted(name);
+            if place >= flow.low || (wanted && flow.is_held(key, place)) {
+                flow.note(hour, place, id, wanted);
             }
         }
     }
@@ -95,6 +135,13 @@ impl Pending {
     /// Nothing from `place` on will be looked at.
     pub fn stop(&mut self, place: Place) {
         for flow in self.flows.values_mut() {
+            flow.unseen_from = Some(flow.unseen_from.map_or(place, |before| before.min(place)));
+        }
+    }
+
+    /// Nothing of one flow from `place` on will be looked at.
+    pub fn stop_at(&mut self, flow: &str, place: Place) {
+        if let Some(flow) = self.flows.get_mut(flow) {
             flow.unseen_from = Some(place);
         }
     }
@@ -114,27 +161,44 @@ impl Pending {
         {
             return Found::Unknown;
         }
-        let mut tally = flow.rows.get(&hour).copied().unwrap_or_default();
+        let mut pending = flow.rows.get(&hour).copied().unwrap_or_default();
+        let mut given_up = flow.still.get(&hour).copied().unwrap_or_default();
         for (place, id) in &flow.retrying {
             if hour_of(*place) == Some(hour) {
-                tally.add(Tally::of(id));
+                pending.add(Tally::of(id));
+                if flow.given_up.hold(*place) {
+                    given_up.add(Tally::of(id));
+                }
             }
         }
-        Found::Events(tally)
+        Found::Events { pending, given_up }
     }
 }
 
 /// What is known of the events that are pending.
 pub(super) enum Found {
-    /// These are.
-    Events(Tally),
+    /// These are, and some of them count as given up so far.
+    Events { pending: Tally, given_up: Tally },
     /// Nobody looked.
     Unknown,
 }
 
 impl Unsettled {
+    fn begin(&self) -> Place {
+        let held = self.held.values().copied().min();
+        held.map_or(self.low, |held| held.min(self.low))
+    }
+
+    fn note(&mut self, hour: Hour, place: Place, id: &EventId, wanted: bool) {
+        let tally = Tally::of(id);
+        self.rows.entry(hour).or_default().add(tally);
+        if wanted && self.given_up.hold(place) {
+            self.still.entry(hour).or_default().add(tally);
+        }
+    }
+
     fn is_held(&self, key: &str, place: Place) -> bool {
-        let from = |key: &str| self.held.get(key).is_some_and(|from| *from <= place);
-        from(key) || from("")
+        let from = |lane: &str| self.held.get(lane).is_some_and(|from| *from <= place);
+        from("") || (!key.is_empty() && from(&LaneKey::key(key).text()))
     }
 }

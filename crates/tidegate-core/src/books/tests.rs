@@ -16,8 +16,8 @@ use tidegate_types::time::UnixMillis;
 use super::*;
 use crate::deliver::Restored;
 use crate::log::entry::{
-    Blame, Closing, Entry, EventEntry, Fault, FaultCause, FaultClosed, Receipt, ReceiptOutcome,
-    Receipts,
+    Blame, Closing, Entry, EventEntry, Fault, FaultCause, FaultClosed, GivenUp, PassedRun, Receipt,
+    ReceiptOutcome, Receipts,
 };
 
 const MINUTE: u64 = 60_000;
@@ -34,6 +34,8 @@ enum Step {
     Deliver(u8),
     /// Or set aside: because it was refused, or because there were too many attempts.
     SetAside(u8, bool),
+    /// The park has no room for the next unsettled events; they go, or stay for now since a crash comes between.
+    GiveUp(u8, bool),
     /// `low` goes as far as it can.
     Low,
     /// An open fault is resubmitted or discarded.
@@ -51,6 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<u8>().prop_map(Step::Deliver),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(at, rejected)| Step::SetAside(at, rejected)),
         2 => Just(Step::Low),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(count, go)| Step::GiveUp(count, go)),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(at, again)| Step::Close(at, again)),
         1 => Just(Step::Again),
         2 => (1_u8..50).prop_map(Step::Minutes),
@@ -65,6 +68,8 @@ struct Known {
     hour: Hour,
     wanted: bool,
     settled: bool,
+    /// Neither log nor park has it any more.
+    gone: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -172,15 +177,22 @@ impl World {
             hour: Hour::of(self.now),
             wanted,
             settled: false,
+            gone: false,
         });
+    }
+
+    /// What is not settled. Of what is gone, the flow may have had it in hand already.
+    fn all_unsettled(&self) -> impl Iterator<Item = usize> {
+        (0..self.events.len()).filter(|at| {
+            let event = &self.events[*at];
+            let passed = event.gone && event.place < self.low;
+            event.wanted && !event.settled && !passed
+        })
     }
 
     /// One of the first few that are unsettled.
     fn unsettled(&self, at: u8) -> Option<usize> {
-        let open: Vec<usize> = (0..self.events.len())
-            .filter(|at| self.events[*at].wanted && !self.events[*at].settled)
-            .take(5)
-            .collect();
+        let open: Vec<usize> = self.all_unsettled().take(5).collect();
         open.get(usize::from(at) % open.len().max(1)).copied()
     }
 
@@ -200,6 +212,24 @@ impl World {
         if !self.lose {
             self.append(&Entry::Receipts(Box::new(receipts)));
         }
+    }
+
+    fn give_up(&mut self, count: u8, go: bool) {
+        let count = usize::from(count % 8);
+        let here: Vec<usize> = self.all_unsettled().collect();
+        let first = here.iter().position(|at| !self.events[*at].gone);
+        let mut runs = Vec::new();
+        for at in here.into_iter().skip(first.unwrap_or_default()).take(count) {
+            let event = &mut self.events[at];
+            PassedRun::note(&mut runs, (event.place, event.hour.begin()), event.id);
+            event.gone |= go;
+        }
+        self.append(&Entry::GivenUp(Box::new(GivenUp {
+            flow: FLOW.to_owned(),
+            shard: 0,
+            time: self.now,
+            runs,
+        })));
     }
 
     fn set_aside(&mut self, at: usize, rejected: bool) {
@@ -242,7 +272,7 @@ impl World {
             .events
             .iter()
             .filter(|event| event.place >= self.low)
-            .take_while(|event| !event.wanted || event.settled)
+            .take_while(|event| !event.wanted || event.settled || event.gone)
             .cloned()
             .collect();
         for event in &passed {
@@ -327,6 +357,7 @@ impl World {
                     self.set_aside(at, rejected);
                 }
             }
+            Step::GiveUp(count, go) => self.give_up(count, go),
             Step::Low => self.low(),
             Step::Close(at, again) => self.close(at, again),
             Step::Again => {
@@ -344,9 +375,10 @@ impl World {
             begun: true,
             ..Restored::new(self.low)
         };
-        let mut pending = Pending::new(vec![(FLOW.to_owned(), restored)]);
+        let mut pending = self.books.pending(vec![(FLOW.to_owned(), restored)]);
         let begin = pending.begin().unwrap();
-        for event in self.events.iter().filter(|event| event.place >= begin) {
+        let here = self.events.iter().filter(|event| !event.gone);
+        for event in here.filter(|event| event.place >= begin) {
             pending.take(event.hour, event.place, (&event.id, ""), |_| event.wanted);
         }
         self.books.close(&pending)
@@ -365,7 +397,7 @@ proptest! {
         let mut settled: BTreeMap<Hour, u64> = BTreeMap::new();
         for event in &world.events {
             *received.entry(event.hour).or_default() += 1;
-            *settled.entry(event.hour).or_default() += u64::from(event.settled);
+            *settled.entry(event.hour).or_default() += u64::from(event.settled || event.gone);
         }
         for page in &pages {
             prop_assert_eq!(page.balance, Balance::Even, "{:?}", page);
@@ -423,7 +455,7 @@ fn what_nobody_looked_at_is_unknown_and_not_even() {
         begun: true,
         ..Restored::new(world.low)
     };
-    let mut pending = Pending::new(vec![(FLOW.to_owned(), restored)]);
+    let mut pending = world.books.pending(vec![(FLOW.to_owned(), restored)]);
     pending.stop(world.low);
     let pages = world.books.close(&pending);
     let page = pages.iter().find(|page| page.flow == FLOW).unwrap();
@@ -464,4 +496,34 @@ fn a_flow_that_begins_within_an_hour_is_not_charged_with_what_came_before() {
     let page = pages.iter().find(|page| page.flow == FLOW).unwrap();
     assert_eq!(page.balance, Balance::Even);
     assert_eq!(page.row.received.count, 1);
+}
+
+#[test]
+fn what_was_given_up_and_delivered_all_the_same_counts_once() {
+    let column = |world: &World| {
+        let pages = world.pages();
+        let page = pages.into_iter().find(|page| page.flow == FLOW).unwrap();
+        assert_eq!(page.balance, Balance::Even);
+        let row = page.row;
+        [
+            row.delivered.count,
+            row.discarded.count,
+            row.pending.count,
+        ]
+    };
+    let mut world = World::new();
+    for _ in 0..5 {
+        world.event(true);
+    }
+    world.go(Step::Deliver(0));
+    world.give_up(3, false);
+    assert_eq!(column(&world), [1, 0, 4], "they are there yet");
+    world.give_up(3, true);
+    assert_eq!(column(&world), [1, 3, 1]);
+    // The first of them was on its way.
+    world.go(Step::Deliver(0));
+    assert_eq!(column(&world), [2, 2, 1]);
+    world.low();
+    world.go(Step::Deliver(0));
+    assert_eq!(column(&world), [3, 2, 0]);
 }

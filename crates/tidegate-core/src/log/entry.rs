@@ -21,7 +21,7 @@ pub use super::codec::FieldError;
 pub use decode::{EntryError, decode_entry};
 pub use deliver::{Closing, FaultClosed, HeldLane, Receipt, ReceiptOutcome, Receipts, Retrying};
 pub use encode::{EncodedEntry, encode_entry, encode_event};
-pub use park::{ParkEntry, ParkMark, ParkedEvent, PassedRun};
+pub use park::{GivenUp, ParkEntry, ParkMark, ParkedEvent, PassedRun};
 pub use poll::Polled;
 
 /// Bytes before the payload of an entry: its length and its kind.
@@ -59,6 +59,8 @@ pub enum Entry {
     Retrying(Box<Retrying>),
     /// A fault that is open no longer.
     FaultClosed(Box<FaultClosed>),
+    /// Events that a flow which delivers will not get, since its park was full.
+    GivenUp(Box<GivenUp>),
     /// An entry of a park, which is a log of its own.
     Park(ParkEntry),
     /// A kind of a later version.
@@ -292,6 +294,7 @@ mod kind {
     pub(super) const PARKED_EVENT: u8 = 12;
     pub(super) const PARK_PASSED: u8 = 13;
     pub(super) const PARK_MARK: u8 = 14;
+    pub(super) const GIVEN_UP: u8 = 15;
 }
 
 mod flag {

@@ -55,42 +55,58 @@ impl ParkReader {
         &self,
         from: Place,
         bytes_max: u64,
+        take: impl FnMut(Met) -> bool,
+    ) -> Result<Place, ReadError> {
+        self.walk_to((from, None), bytes_max, take)
+    }
+
+    /// Like [`ParkReader::walk`], and meets nothing at or behind `until`, which is the `through` of some mark.
+    ///
+    /// # Errors
+    /// The park cannot be read.
+    pub fn walk_to(
+        &self,
+        (from, until): (Place, Option<Place>),
+        bytes_max: u64,
         mut take: impl FnMut(Met) -> bool,
     ) -> Result<Place, ReadError> {
-        let (mut at, mut bytes) = (from, 0_u64);
+        let mut walk = Walk {
+            at: from,
+            until,
+            bytes_left: bytes_max,
+        };
         for _ in 1..TRIES {
-            match self.walk_once(&mut at, &mut bytes, bytes_max, &mut take) {
+            match self.walk_once(&mut walk, &mut take) {
                 Err(ReadError::Trimmed { .. }) => {}
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(at),
+                Ok(()) => return Ok(walk.at),
             }
         }
-        self.walk_once(&mut at, &mut bytes, bytes_max, &mut take)?;
-        Ok(at)
+        self.walk_once(&mut walk, &mut take)?;
+        Ok(walk.at)
     }
 
     fn walk_once(
         &self,
-        at: &mut Place,
-        bytes: &mut u64,
-        bytes_max: u64,
+        walk: &mut Walk,
         take: &mut impl FnMut(Met) -> bool,
     ) -> Result<(), ReadError> {
         loop {
             let (line, through) = {
                 let index = self.index();
-                (index.at(*at), index.through)
+                (index.at(walk.at), index.through)
             };
             let Some(line) = line else {
-                *at = through.map_or(*at, |through| through.max(*at));
+                let end = walk.until.or(through);
+                walk.at = end.map_or(walk.at, |end| end.max(walk.at));
                 return Ok(());
             };
             for frame in self.log.read(line.frame, STEP_BYTES)? {
                 if !self.index().holds(frame.number()) {
                     continue;
                 }
-                *bytes = bytes.saturating_add(frame.bytes().len() as u64);
-                if !self.meet(&frame, at, take)? || *bytes >= bytes_max {
+                walk.bytes_left = walk.bytes_left.saturating_sub(frame.bytes().len() as u64);
+                if !self.meet(&frame, walk, take)? || walk.bytes_left == 0 {
                     return Ok(());
                 }
             }
@@ -101,7 +117,7 @@ impl ParkReader {
     fn meet(
         &self,
         frame: &Frame,
-        at: &mut Place,
+        walk: &mut Walk,
         take: &mut impl FnMut(Met) -> bool,
     ) -> Result<bool, ReadError> {
         for (_, entry) in self.log.entries(frame)? {
@@ -109,19 +125,26 @@ impl ParkReader {
                 continue;
             };
             match entry {
-                ParkEntry::Event(parked) if parked.place >= *at => {
+                ParkEntry::Event(parked) if parked.place >= walk.at => {
                     let place = parked.place;
-                    if !take(Met::Event(parked)) {
-                        // It was not taken, so it is met again.
-                        *at = place;
+                    if walk.ends_at(place) {
                         return Ok(false);
                     }
-                    *at = place.behind();
+                    if !take(Met::Event(parked)) {
+                        // It was not taken, so it is met again.
+                        walk.at = place;
+                        return Ok(false);
+                    }
+                    walk.at = place.behind();
                 }
                 ParkEntry::Passed(runs) => {
-                    if let Some((hours, end)) = passed(&runs, *at) {
+                    // A mark stands between frames, never within one.
+                    if runs.first().is_some_and(|run| walk.ends_at(run.first)) {
+                        return Ok(false);
+                    }
+                    if let Some((hours, end)) = passed(&runs, walk.at) {
                         take(Met::Passed(hours));
-                        *at = end;
+                        walk.at = end;
                     }
                 }
                 ParkEntry::Event(_) | ParkEntry::Mark(_) => {}
@@ -167,18 +190,35 @@ impl ParkReader {
     }
 }
 
+/// How far a walk has come.
+struct Walk {
+    at: Place,
+    until: Option<Place>,
+    bytes_left: u64,
+}
+
+impl Walk {
+    /// Ends the walk if this place is at or behind its end.
+    fn ends_at(&mut self, place: Place) -> bool {
+        match self.until {
+            Some(until) if place >= until => {
+                self.at = self.at.max(until);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Events of the runs at or after `from`, and the place behind the last one; `None` if there are none.
 fn passed(runs: &[PassedRun], from: Place) -> Option<(Vec<HourTally>, Place)> {
     let mut hours = Vec::new();
     let mut end = None;
     for run in runs {
         let hour = Hour::of(run.appended);
-        for (id, index) in run.ids.iter().zip(run.first.index..) {
-            let place = Place { index, ..run.first };
-            if place >= from {
-                HourTally::note(&mut hours, hour, Tally::of(id));
-                end = Some(place.behind());
-            }
+        for (place, id) in run.events().filter(|(place, _)| *place >= from) {
+            HourTally::note(&mut hours, hour, Tally::of(&id));
+            end = Some(place.behind());
         }
     }
     Some((hours, end?))

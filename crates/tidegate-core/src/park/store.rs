@@ -25,6 +25,8 @@ const PIECES: u64 = 16;
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 /// An empty park keeps one segment, so it should not be large.
 const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes beyond the quota that the identities of passed events may take while nothing else is taken: 4 million of them.
+const COUNTING_BYTES_MAX: u64 = 64 << 20;
 /// Events that are passed in one entry at most: 16 bytes each, and 32 more if each is a run of its own.
 const PASSED_MAX: usize = 4096;
 /// Frames that fit a segment at least, unless an event is too large for that.
@@ -70,6 +72,27 @@ pub enum Taken {
     Settled,
     /// There is no room for it.
     Full,
+}
+
+/// An event of the log that may have to be parked.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered<'a> {
+    /// Where it stands.
+    pub place: Place,
+    /// When its frame was appended.
+    pub appended: UnixMillis,
+    /// The event.
+    pub event: &'a EventEntry,
+}
+
+/// What there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Whatever fits the quota.
+    ToPark,
+    /// The park is full, and what the flow wants is given up. What it does not want is counted all the same, beyond
+    /// the quota: it was not lost.
+    ToCount,
 }
 
 /// How a park is doing.
@@ -177,19 +200,27 @@ impl<D: Disk> Park<D> {
         &mut self,
         now: UnixMillis,
         need: &Need,
-        (place, appended): (Place, UnixMillis),
-        event: &EventEntry,
+        offered: Offered<'_>,
+        room: Room,
         wants: impl FnOnce(&Event) -> bool,
     ) -> Result<Taken, ParkError> {
+        let Offered {
+            place,
+            appended,
+            event,
+        } = offered;
         if !need.holds(place, &event.event.key) {
             // If it is unwanted, it is before `low` and was counted.
             return Ok(Taken::Settled);
         }
         if !wants(&event.event) {
-            if need.counts(place) && !self.pass(now, (place, appended), event.event.id)? {
+            if need.counts(place) && !self.pass(now, (place, appended), event.event.id, room)? {
                 return Ok(Taken::Full);
             }
             return Ok(Taken::Passed);
+        }
+        if room == Room::ToCount {
+            return Ok(Taken::Full);
         }
         let parked = ParkedEvent {
             place,
@@ -209,31 +240,26 @@ impl<D: Disk> Park<D> {
     fn pass(
         &mut self,
         now: UnixMillis,
-        (place, appended): (Place, UnixMillis),
+        at: (Place, UnixMillis),
         id: EventId,
+        room: Room,
     ) -> Result<bool, ParkError> {
         if self.passed_count >= PASSED_MAX {
+            let quota = match room {
+                Room::ToPark => self.quota,
+                Room::ToCount => self.quota.saturating_add(COUNTING_BYTES_MAX),
+            };
             let entry = Entry::Park(ParkEntry::Passed(self.passed.clone()));
             if !self
                 .log
-                .has_room(&encode_entry(&entry), &self.draft, self.quota)
+                .has_room(&encode_entry(&entry), &self.draft, quota)
             {
                 return Ok(false);
             }
             self.write_passed(now)?;
         }
         self.passed_count = self.passed_count.saturating_add(1);
-        if let Some(run) = self.passed.last_mut()
-            && end_of(run) == Some(place)
-        {
-            run.ids.push(id);
-            return Ok(true);
-        }
-        self.passed.push(PassedRun {
-            first: place,
-            appended,
-            ids: vec![id],
-        });
+        PassedRun::note(&mut self.passed, at, id);
         Ok(true)
     }
 
@@ -423,17 +449,7 @@ impl<D: Disk> Park<D> {
 
 /// The places of these runs.
 fn span(runs: &[PassedRun]) -> Option<(Place, Place)> {
-    let last = runs.last()?;
-    let end = end_of(last)?;
-    let index = end.index.saturating_sub(1);
-    Some((runs.first()?.first, Place { index, ..end }))
-}
-
-/// The place behind the last event of a run.
-fn end_of(run: &PassedRun) -> Option<Place> {
-    let count = u32::try_from(run.ids.len()).ok()?;
-    let index = run.first.index.checked_add(count)?;
-    Some(Place { index, ..run.first })
+    Some((runs.first()?.first, runs.last()?.last()?))
 }
 
 fn segment_bytes(quota: u64) -> u64 {

@@ -194,7 +194,12 @@ impl World {
             .map_or_else(|| at(1, 0), |mark| mark.through);
         let mut through = at(target, 0);
         for (place, entry) in self.log.range(from.min(through)..through) {
-            let taken = self.park.take(NOW, &need, (*place, NOW), entry, |event| {
+            let offered = Offered {
+                place: *place,
+                appended: NOW,
+                event: entry,
+            };
+            let taken = self.park.take(NOW, &need, offered, Room::ToPark, |event| {
                 event.kind == "wanted"
             })?;
             if taken == Taken::Full {
@@ -479,9 +484,14 @@ fn what_was_taken_without_a_mark_is_not_there_and_a_full_park_says_so() {
     }
     let need = Need::of(&world.state);
     let entry = world.log[&at(1, 0)].clone();
+    let offered = Offered {
+        place: at(1, 0),
+        appended: NOW,
+        event: &entry,
+    };
     let taken = world
         .park
-        .take(NOW, &need, (at(1, 0), NOW), &entry, |_| true);
+        .take(NOW, &need, offered, Room::ToPark, |_| true);
     assert_eq!(taken.unwrap(), Taken::Parked);
     assert_eq!(world.park.status().events, 0);
     assert_eq!(world.park.reader().through(), None);

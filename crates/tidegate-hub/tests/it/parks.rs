@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidegate_core::books::{Hour, HourTally, Tally};
+use tidegate_core::books::{Balance, Hour, HourTally, Limits, Tally};
 use tidegate_core::deliver::{
     Answer as Answered, Append, Arrival, AttemptResult, Delivery, Discard, Failure, Output, Page,
     Purpose, ReadRequest, Restored, Settings, Window,
@@ -14,6 +14,7 @@ use tidegate_core::deliver::{
 use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::log::entry::{Entry, EventEntry, Fault, encode_event};
 use tidegate_core::receive::intake::{Answer, Content, Refusal};
+use tidegate_hub::books::Bookkeeper;
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
 use tidegate_hub::parks::{FlowPark, Met};
@@ -24,7 +25,7 @@ use tidegate_types::id::{EventId, FlowNamespace};
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_types::time::UnixMillis;
 
-use crate::hub::{open, settings, wait_for};
+use crate::hub::{open, settings, settle, wait_for};
 
 const LOW: &str = "flows:out/low";
 /// The log is trimmed past this, and refuses past six times as much: it is looked at ten times a second.
@@ -389,6 +390,30 @@ fn reopen(hub: Hub, settings: &HubSettings, flow: &mut Flow, between: Between) -
     hub
 }
 
+fn keeper(hub: &Hub) -> Bookkeeper {
+    Bookkeeper::new(hub, Limits::default(), now()).unwrap()
+}
+
+/// Closes the books, which must be even; gives what was received, delivered, discarded and is pending of the flow.
+fn even(keeper: &mut Bookkeeper, hub: &Hub) -> [u64; 4] {
+    settle(hub);
+    let wanted = |_: &str, entry: &EventEntry| is_mine(&entry.event);
+    let mut pages = keeper.close(hub, wanted).unwrap().pages;
+    pages.retain(|page| page.flow == "out");
+    let rows = pages.iter().map(|page| {
+        assert_eq!(page.balance, Balance::Even, "{page:?}");
+        page.row
+    });
+    rows.fold([0; 4], |[received, delivered, discarded, pending], row| {
+        [
+            received + row.received.count,
+            delivered + row.delivered.count,
+            discarded + row.discarded.count,
+            pending + row.pending.count,
+        ]
+    })
+}
+
 /// Some rounds with a picky endpoint, many with a dead one, and then it is well.
 fn goes_through(between: Between) {
     let folder = tempfile::tempdir().unwrap();
@@ -396,15 +421,23 @@ fn goes_through(between: Between) {
     let (mut hub, _) = open(&settings);
     let mut flow = Flow::new(&hub);
     let mut seen = BTreeSet::new();
+    let mut keeper = keeper(&hub);
     const ROUNDS: u64 = 400;
     for number in 0..ROUNDS {
         if number == 60 {
             flow.endpoint = Endpoint::Dead;
         }
         round(&hub, number, key_of(number));
+        if between == Between::Nothing {
+            keeper.follow(&hub, u64::MAX).unwrap();
+        }
         if number % 10 == 0 {
             flow.drive(&hub, 3);
             seen.append(&mut told(&hub));
+        }
+        if number % 50 == 0 && between == Between::Nothing {
+            let [received, .., pending] = even(&mut keeper, &hub);
+            assert!(received >= 11 * number && pending <= received);
         }
         if number % 80 == 79 {
             hub = reopen(hub, &settings, &mut flow, between);
@@ -416,6 +449,11 @@ fn goes_through(between: Between) {
     );
     let park = park_of(&hub);
     assert!(park.status.events > 150, "{park:?}");
+    if between == Between::Nothing {
+        let [received, _, _, pending] = even(&mut keeper, &hub);
+        assert_eq!(received, 11 * ROUNDS);
+        assert!(pending >= 150, "what is parked is pending: {pending}");
+    }
     assert!(seen.contains("park-begun"), "{seen:?}");
     let before = flow.delivered.values().map(Vec::len).sum::<usize>();
     assert!(before < 60, "{before}");
@@ -537,17 +575,23 @@ fn a_full_park_that_discards_says_what_and_lets_the_log_go() {
     flow.endpoint = Endpoint::Dead;
     flow.drive(&hub, 1);
     let mut seen = BTreeSet::new();
+    let mut keeper = keeper(&hub);
     for part in 0..4 {
         for number in part * 100..(part + 1) * 100 {
             wait_for("room in the log", || hub.status().bytes <= 2 * LOG_BYTES);
             let content = event(number, "mine", "a", 20_000);
             let answer = hub.submit(content).unwrap().blocking_recv().unwrap();
             assert!(matches!(answer, Answer::Kept { .. }), "{answer:?}");
+            keeper.follow(&hub, u64::MAX).unwrap();
         }
         flow.drive(&hub, 1);
         seen.append(&mut told(&hub));
+        let [received, delivered, discarded, pending] = even(&mut keeper, &hub);
+        assert_eq!((received, delivered), ((part + 1) * 100, 0));
+        assert_eq!(discarded + pending, received);
     }
-    assert!(park_of(&hub).discarded > 0);
+    let park = park_of(&hub);
+    assert!(park.discarded > 0 && park.full && !park.holds, "{park:?}");
     assert!(seen.contains("park-discarded"), "{seen:?}");
     flow.endpoint = Endpoint::Well;
     flow.drive(&hub, 60);
@@ -555,4 +599,6 @@ fn a_full_park_that_discards_says_what_and_lets_the_log_go() {
     assert!(delivered.is_sorted_by(|a, b| a < b), "each once, in order");
     let lost = 400 - delivered.len() as u64;
     assert_eq!(lost, park_of(&hub).discarded, "{}", delivered.len());
+    let [received, delivered, discarded, pending] = even(&mut keeper, &hub);
+    assert_eq!([received, delivered, discarded, pending], [400, 400 - lost, lost, 0]);
 }

@@ -1,7 +1,7 @@
 //! `status`: how the node is doing.
 
 use tidegate_config::units::show_bytes;
-use tidegate_console::view::Status;
+use tidegate_console::view::{ParkView, Status};
 use tidegate_console::{DeliverStatus, FeedStatus, FlowStatus, PollStatus};
 use tidegate_hub::clock::now;
 
@@ -19,6 +19,7 @@ pub(crate) async fn status(node: &Node, out: &Out) -> Outcome {
     head(&status, out)?;
     flows(&status.flows, out)?;
     deliveries(&status.deliveries, out)?;
+    parks(&status.parks, out)?;
     polls(&status.polls, out)?;
     feeds(&status.feeds, out)?;
     if status.subscriptions.is_empty() {
@@ -178,6 +179,34 @@ fn deliveries(flows: &[DeliverStatus], out: &Out) -> Outcome {
             flow.retrying.to_string(),
             flow.behind_frames.to_string(),
             flow.last_failure.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print(out, "")
+}
+
+/// Those with something in them, or a word to say.
+fn parks(parks: &[ParkView], out: &Out) -> Outcome {
+    let told = |park: &&ParkView| park.events > 0 || park.full || park.discarded > 0;
+    let parks: Vec<&ParkView> = parks.iter().filter(told).collect();
+    if parks.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut table = Table::new(&["PARK", "EVENTS", "BYTES", "DISK", "QUOTA", "FULL", "DISCARDED"]);
+    for park in parks {
+        let full = match (park.full, park.holds_log) {
+            (false, _) => "no",
+            (true, true) => "yes, holds the log",
+            (true, false) => "yes, discards",
+        };
+        table.row([
+            park.flow.clone(),
+            park.events.to_string(),
+            rounded(park.bytes),
+            rounded(park.disk_bytes),
+            show_bytes(park.quota_bytes),
+            full.to_owned(),
+            park.discarded.to_string(),
         ]);
     }
     table.print(out, "")

@@ -8,7 +8,7 @@ use tidegate_types::position::{FrameNumber, Incarnation, Place};
 use tidegate_types::time::UnixMillis;
 
 use super::deliver::{decode_closed, decode_receipts, read_place, read_retrying};
-use super::park::{ParkEntry, ParkedEvent, decode_mark, decode_passed};
+use super::park::{ParkEntry, ParkedEvent, decode_given_up, decode_mark, decode_passed};
 use super::poll::decode_polled;
 use super::{
     Blame, Checkpoint, Chunk, Cursor, Entry, EventEntry, Fault, FaultCause, Joined, System, flag,
@@ -75,6 +75,7 @@ fn payload(kind: u8, mut fields: Decoder<'_>, bytes: &Bytes) -> Result<Entry, Fi
         kind::RECEIPTS => Entry::Receipts(Box::new(decode_receipts(&mut fields)?)),
         kind::RETRYING => Entry::Retrying(Box::new(read_retrying(&mut fields)?)),
         kind::FAULT_CLOSED => Entry::FaultClosed(Box::new(decode_closed(&mut fields)?)),
+        kind::GIVEN_UP => Entry::GivenUp(Box::new(decode_given_up(&mut fields)?)),
         kind::PARKED_EVENT => Entry::Park(ParkEntry::Event(Box::new(ParkedEvent {
             place: read_place(&mut fields)?,
             appended: UnixMillis(fields.u64()?),

@@ -4,7 +4,7 @@
 use tidegate_types::event::{Event, Raw};
 
 use super::deliver::{encode_closed, encode_place, encode_receipts, encode_retrying};
-use super::park::{ParkEntry, encode_mark, encode_passed};
+use super::park::{ParkEntry, encode_given_up, encode_mark, encode_passed};
 use super::poll::encode_polled;
 use super::{Checkpoint, Chunk, Cursor, ENTRY_HEADER_BYTES, Entry, EventEntry, Fault, flag, kind};
 use crate::log::FRAME_BYTES_MAX;
@@ -87,6 +87,9 @@ pub fn encode_entry(entry: &Entry) -> EncodedEntry {
         }),
         Entry::FaultClosed(entry) => sealed(kind::FAULT_CLOSED, SIZE_HINT, |out| {
             encode_closed(out, entry);
+        }),
+        Entry::GivenUp(entry) => sealed(kind::GIVEN_UP, SIZE_HINT, |out| {
+            encode_given_up(out, entry);
         }),
         Entry::Park(entry) => park(entry),
         Entry::Unknown { kind, payload } => sealed(*kind, payload.len(), |out| out.fixed(payload)),

@@ -34,6 +34,29 @@ pub struct ParkedEvent {
     pub event: EventEntry,
 }
 
+/// Events that a flow which delivers will not get: its park was full, and its configuration says that this gives them
+/// up. Stands in the log itself, and is synced before their frames may go, so that the books count each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The flow.
+    pub flow: String,
+    /// Which of its shards.
+    pub shard: u16,
+    /// When it was written.
+    pub time: UnixMillis,
+    /// The events, in the order of their places. From the first to the last, nothing that the flow wanted and had not
+    /// settled is left out.
+    pub runs: Vec<PassedRun>,
+}
+
+impl GivenUp {
+    /// The places of the first and the last event; `None` if there are none.
+    #[must_use]
+    pub fn span(&self) -> Option<(Place, Place)> {
+        Some((self.runs.first()?.first, self.runs.last()?.last()?))
+    }
+}
+
 /// Events in a row in one frame of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedRun {
@@ -43,6 +66,43 @@ pub struct PassedRun {
     pub appended: UnixMillis,
     /// Their identities, at consecutive places: the books add them up.
     pub ids: Vec<EventId>,
+}
+
+impl PassedRun {
+    /// Where the last event stood; `None` if there is none.
+    #[must_use]
+    pub fn last(&self) -> Option<Place> {
+        let others = u32::try_from(self.ids.len().checked_sub(1)?).ok()?;
+        let index = self.first.index.checked_add(others)?;
+        Some(Place { index, ..self.first })
+    }
+
+    /// Its events, each with its place.
+    pub fn events(&self) -> impl Iterator<Item = (Place, EventId)> {
+        let ids = self.ids.iter().zip(self.first.index..);
+        ids.map(|(id, index)| {
+            let place = Place {
+                index,
+                ..self.first
+            };
+            (place, *id)
+        })
+    }
+
+    /// Adds an event to the last of `runs` if it stands behind that, else to a new one.
+    pub fn note(runs: &mut Vec<Self>, (place, appended): (Place, UnixMillis), id: EventId) {
+        if let Some(run) = runs.last_mut()
+            && run.last().map(Place::behind) == Some(place)
+        {
+            run.ids.push(id);
+            return;
+        }
+        runs.push(Self {
+            first: place,
+            appended,
+            ids: vec![id],
+        });
+    }
 }
 
 /// What a flow needs that its log holds no longer: the parked events, and where it stands.
@@ -90,6 +150,22 @@ pub(super) fn decode_passed(fields: &mut Decoder<'_>) -> Result<Vec<PassedRun>, 
             appended: UnixMillis(fields.u64()?),
             ids: fields.list(read_id)?,
         })
+    })
+}
+
+pub(super) fn encode_given_up(out: &mut Encoder<'_>, entry: &GivenUp) {
+    out.text(&entry.flow);
+    out.fixed(&entry.shard.to_le_bytes());
+    out.u64(entry.time.0);
+    encode_passed(out, &entry.runs);
+}
+
+pub(super) fn decode_given_up(fields: &mut Decoder<'_>) -> Result<GivenUp, FieldError> {
+    Ok(GivenUp {
+        flow: fields.text()?,
+        shard: u16::from_le_bytes(fields.array()?),
+        time: UnixMillis(fields.u64()?),
+        runs: decode_passed(fields)?,
     })
 }
 

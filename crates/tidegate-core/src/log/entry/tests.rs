@@ -134,6 +134,21 @@ prop_compose! {
     }
 }
 
+fn run() -> impl Strategy<Value = PassedRun> {
+    let run = (place(), any::<u64>(), vec(any::<[u8; 16]>(), 0..4));
+    run.prop_map(|(first, appended, ids)| PassedRun {
+        first,
+        appended: UnixMillis(appended),
+        ids: ids.into_iter().map(EventId::from_bytes).collect(),
+    })
+}
+
+prop_compose! {
+    fn given_up()(flow in ".{0,9}", shard: u16, time: u64, runs in vec(run(), 0..4)) -> GivenUp {
+        GivenUp { flow, shard, time: UnixMillis(time), runs }
+    }
+}
+
 fn park() -> impl Strategy<Value = ParkEntry> {
     let parked = (place(), any::<u64>(), event()).prop_map(|(place, appended, event)| {
         let appended = UnixMillis(appended);
@@ -143,13 +158,7 @@ fn park() -> impl Strategy<Value = ParkEntry> {
             event,
         }))
     });
-    let run = (place(), any::<u64>(), vec(any::<[u8; 16]>(), 0..4));
-    let run = run.prop_map(|(first, appended, ids)| PassedRun {
-        first,
-        appended: UnixMillis(appended),
-        ids: ids.into_iter().map(EventId::from_bytes).collect(),
-    });
-    prop_oneof![parked, vec(run, 0..4).prop_map(ParkEntry::Passed), mark()]
+    prop_oneof![parked, vec(run(), 0..4).prop_map(ParkEntry::Passed), mark()]
 }
 
 /// Any entry.
@@ -244,6 +253,7 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
         2 => receipts().prop_map(|entry| Entry::Receipts(Box::new(entry))),
         1 => retrying().prop_map(|entry| Entry::Retrying(Box::new(entry))),
         1 => closed(),
+        1 => given_up().prop_map(|entry| Entry::GivenUp(Box::new(entry))),
         2 => park().prop_map(Entry::Park),
         1 => unknown,
     ]
@@ -296,7 +306,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_break_it(kind in 0_u8..10, payload in vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_never_break_it(kind in 0_u8..17, payload in vec(any::<u8>(), 0..300)) {
         let mut bytes = u32::try_from(payload.len() + 1).unwrap().to_le_bytes().to_vec();
         bytes.push(kind);
         bytes.extend(payload);
