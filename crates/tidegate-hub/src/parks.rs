@@ -117,7 +117,11 @@ impl Parks {
     pub(crate) fn readers(&self) -> Vec<(String, Place, ParkReader)> {
         let flows = self.flows.read().unwrap_or_else(PoisonError::into_inner);
         let reader = |(flow, shared): (&String, &Shared)| {
-            Some((flow.clone(), shared.reader.through()?, shared.reader.clone()))
+            Some((
+                flow.clone(),
+                shared.reader.through()?,
+                shared.reader.clone(),
+            ))
         };
         flows.iter().filter_map(reader).collect()
     }

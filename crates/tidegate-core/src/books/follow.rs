@@ -10,10 +10,10 @@ use super::account::{Account, Balance, Column, Kind, Row};
 use super::given_up::Spans;
 use super::pending::{Found, Pending};
 use super::tally::{Hour, HourTally, Tally};
+use crate::deliver::Restored;
 use crate::log::entry::{
     Closing, Entry, Fault, FaultCause, FaultClosed, GivenUp, Receipt, ReceiptOutcome, Receipts,
 };
-use crate::deliver::Restored;
 
 /// How much is held at most.
 #[derive(Clone, Copy, Debug)]

@@ -36,10 +36,7 @@ struct Unsettled {
 
 impl Pending {
     /// Of flows that stand so, which have given up what `given_up` says.
-    pub(super) fn new(
-        flows: Vec<(String, Restored)>,
-        given_up: &BTreeMap<String, Spans>,
-    ) -> Self {
+    pub(super) fn new(flows: Vec<(String, Restored)>, given_up: &BTreeMap<String, Spans>) -> Self {
         let unsettled = |flow: &str, restored: Restored| {
             let low = restored.low;
             let held: BTreeMap<String, Place> = restored
@@ -93,7 +90,13 @@ impl Pending {
     }
 
     /// Looks at an event in the park of a flow.
-    pub fn take_parked(&mut self, flow: &str, hour: Hour, place: Place, (id, key): (&EventId, &str)) {
+    pub fn take_parked(
+        &mut self,
+        flow: &str,
+        hour: Hour,
+        place: Place,
+        (id, key): (&EventId, &str),
+    ) {
         if let Some(flow) = self.flows.get_mut(flow)
             && !flow.done.contains(&place)
             && (place >= flow.low || flow.is_held(key, place))

@@ -505,11 +505,7 @@ fn what_was_given_up_and_delivered_all_the_same_counts_once() {
         let page = pages.into_iter().find(|page| page.flow == FLOW).unwrap();
         assert_eq!(page.balance, Balance::Even);
         let row = page.row;
-        [
-            row.delivered.count,
-            row.discarded.count,
-            row.pending.count,
-        ]
+        [row.delivered.count, row.discarded.count, row.pending.count]
     };
     let mut world = World::new();
     for _ in 0..5 {

@@ -250,10 +250,7 @@ impl<D: Disk> Park<D> {
                 Room::ToCount => self.quota.saturating_add(COUNTING_BYTES_MAX),
             };
             let entry = Entry::Park(ParkEntry::Passed(self.passed.clone()));
-            if !self
-                .log
-                .has_room(&encode_entry(&entry), &self.draft, quota)
-            {
+            if !self.log.has_room(&encode_entry(&entry), &self.draft, quota) {
                 return Ok(false);
             }
             self.write_passed(now)?;

@@ -489,9 +489,7 @@ fn what_was_taken_without_a_mark_is_not_there_and_a_full_park_says_so() {
         appended: NOW,
         event: &entry,
     };
-    let taken = world
-        .park
-        .take(NOW, &need, offered, Room::ToPark, |_| true);
+    let taken = world.park.take(NOW, &need, offered, Room::ToPark, |_| true);
     assert_eq!(taken.unwrap(), Taken::Parked);
     assert_eq!(world.park.status().events, 0);
     assert_eq!(world.park.reader().through(), None);

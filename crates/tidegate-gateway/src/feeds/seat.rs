@@ -90,9 +90,6 @@ mod tests {
         drop(rest);
         assert!(Seat::take(&all, &own).is_some());
         drop(second);
-        assert_eq!(
-            (all.available_permits(), own.available_permits()),
-            (2, 1)
-        );
+        assert_eq!((all.available_permits(), own.available_permits()), (2, 1));
     }
 }

@@ -28,7 +28,7 @@ impl Site {
 
     /// Numbers of the flow that delivers: received, delivered, filtered, parked, faults, discarded and
     /// pending, once every row is even.
-    async fn numbers(&self) -> [u64; 7] {
+    pub(crate) async fn numbers(&self) -> [u64; 7] {
         let closed = self.books().await;
         for page in &closed.pages {
             assert_eq!(page.balance, Balance::Even, "{page:?}");
@@ -51,7 +51,7 @@ impl Site {
     }
 
     /// The same, as soon as they are these.
-    async fn numbers_when(&self, wanted: [u64; 7]) {
+    pub(crate) async fn numbers_when(&self, wanted: [u64; 7]) {
         let begun = Instant::now();
         loop {
             let numbers = self.numbers().await;

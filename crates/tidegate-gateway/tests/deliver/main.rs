@@ -8,6 +8,7 @@
 mod books;
 mod faults;
 mod operate;
+mod parks;
 mod requests;
 mod retries;
 mod sink;

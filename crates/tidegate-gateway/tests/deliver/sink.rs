@@ -87,7 +87,8 @@ impl Sink {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    fn on(listener: TcpListener) -> Self {
+    /// One that was not there before.
+    pub(crate) fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let came = Arc::new(Notify::new());

@@ -85,6 +85,14 @@ impl Site {
         Self::open(folder, config).await
     }
 
+    /// With a log that is trimmed at this size, which no file may say.
+    pub(crate) async fn with_log_of(size_max: u64, rest: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut config = Config::clone(&config(folder.path(), rest));
+        config.log.size_max = size_max;
+        Self::open(folder, Arc::new(config)).await
+    }
+
     /// Why such a gateway does not start.
     pub(crate) async fn refused(rest: &str) -> String {
         let folder = TempDir::new().unwrap();

@@ -112,7 +112,10 @@ async fn an_item_that_stands_for_a_request_is_made_one_again() {
     let flows: Vec<&str> = faults.iter().map(|it| it.flow.as_str()).collect();
     assert_eq!(flows, ["repair", "pushes"]);
     let mended = RECONCILED
-        .replace(".guid }", "(.guid | if type == \"array\" then .[0] else . end) }")
+        .replace(
+            ".guid }",
+            "(.guid | if type == \"array\" then .[0] else . end) }",
+        )
         .replace("(.body.n + 1)", ".body.n");
     site.reload(&mended);
     for fault in &faults {
@@ -142,7 +145,8 @@ async fn an_item_that_stands_for_a_request_is_made_one_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_get_on_is_no_event() {
-    let source = Source::start(|_, _| Reply::json(&json!({ "i": [{ "id": "1" }], "n": "same" }))).await;
+    let source =
+        Source::start(|_, _| Reply::json(&json!({ "i": [{ "id": "1" }], "n": "same" }))).await;
     let flow = "  list:
     system: erp
     poll: { every: 1s, request: '/l?after={cursor}', items: '.i[]', next: .n }

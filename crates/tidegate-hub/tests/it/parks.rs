@@ -600,5 +600,8 @@ fn a_full_park_that_discards_says_what_and_lets_the_log_go() {
     let lost = 400 - delivered.len() as u64;
     assert_eq!(lost, park_of(&hub).discarded, "{}", delivered.len());
     let [received, delivered, discarded, pending] = even(&mut keeper, &hub);
-    assert_eq!([received, delivered, discarded, pending], [400, 400 - lost, lost, 0]);
+    assert_eq!(
+        [received, delivered, discarded, pending],
+        [400, 400 - lost, lost, 0]
+    );
 }

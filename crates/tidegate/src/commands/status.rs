@@ -192,7 +192,15 @@ fn parks(parks: &[ParkView], out: &Out) -> Outcome {
         return Ok(());
     }
     out.line("")?;
-    let mut table = Table::new(&["PARK", "EVENTS", "BYTES", "DISK", "QUOTA", "FULL", "DISCARDED"]);
+    let mut table = Table::new(&[
+        "PARK",
+        "EVENTS",
+        "BYTES",
+        "DISK",
+        "QUOTA",
+        "FULL",
+        "DISCARDED",
+    ]);
     for park in parks {
         let full = match (park.full, park.holds_log) {
             (false, _) => "no",

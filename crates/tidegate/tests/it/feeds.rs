@@ -8,7 +8,8 @@ use crate::node::Place;
 /// The answer to a request with this target and these headers.
 fn asked(address: &str, target: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+    let head =
+        format!("GET {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -30,8 +31,16 @@ flows:
     let secret = "demo-only-secret-of-the-tests";
     let wrong = "somebody-elses-secret-0123456789";
     for (target, headers, status) in [
-        ("/out/stock", format!("authorization: Bearer {secret}\r\n"), "200"),
-        ("/out/stock", format!("authorization: Bearer {wrong}\r\n"), "401"),
+        (
+            "/out/stock",
+            format!("authorization: Bearer {secret}\r\n"),
+            "200",
+        ),
+        (
+            "/out/stock",
+            format!("authorization: Bearer {wrong}\r\n"),
+            "401",
+        ),
         ("/out/stock", format!("authorization: {wrong}\r\n"), "401"),
         (&format!("/out/stock?token={secret}"), String::new(), "401"),
         (

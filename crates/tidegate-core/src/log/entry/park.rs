@@ -74,7 +74,10 @@ impl PassedRun {
     pub fn last(&self) -> Option<Place> {
         let others = u32::try_from(self.ids.len().checked_sub(1)?).ok()?;
         let index = self.first.index.checked_add(others)?;
-        Some(Place { index, ..self.first })
+        Some(Place {
+            index,
+            ..self.first
+        })
     }
 
     /// Its events, each with its place.
