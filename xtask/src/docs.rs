@@ -1,6 +1,7 @@
 //! The book: the pages that are made from the code, and its build.
 
 mod errors;
+mod topologies;
 
 use std::fs;
 
@@ -29,7 +30,7 @@ struct Page {
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<bool> {
     stdout(workspace.command("mdbook").arg("--version")).context(HOW_TO_GET_MDBOOK)?;
     let mut current = true;
-    for page in [errors::page(), reference()] {
+    for page in [errors::page(), reference(), topologies::page(workspace)?] {
         current &= bring_up_to_date(workspace, &page, check)?;
     }
     let built = run_program(workspace.command("mdbook").args(["build", "docs"]))?;

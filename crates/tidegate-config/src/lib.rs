@@ -11,6 +11,7 @@ pub mod cron;
 mod decode;
 pub mod diagnostic;
 mod marked;
+pub mod plan;
 mod reference;
 mod schema;
 mod secrets;

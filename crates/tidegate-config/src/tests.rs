@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod generated;
+mod plan;
 mod properties;
 
 use std::io;

@@ -6,6 +6,7 @@ pub mod deliver;
 pub mod feed;
 pub mod log;
 pub mod park;
+pub mod plan;
 pub mod poll;
 mod random;
 pub mod receive;

@@ -82,6 +82,8 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// What every flow does in every disruption: who acts, where, and what holds.
+    Plan(PlanArgs),
     /// Have the node read its configuration again.
     Reload,
     /// How the node is doing.
@@ -112,6 +114,20 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// The description of the admin API: OpenAPI 3.1 as JSON.
     Openapi,
+}
+
+/// Which plan to show.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Only this flow; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Vec<String>,
+    /// What the partner behind this system sees of you and has to allow, in Markdown.
+    #[arg(long = "as", value_name = "SYSTEM", conflicts_with_all = ["flow", "diff", "json"])]
+    pub(crate) partner: Option<String>,
+    /// What changes between two configurations; the exit code is 8 if a guarantee gets weaker.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "flow")]
+    pub(crate) diff: Vec<PathBuf>,
 }
 
 /// Which books to show.

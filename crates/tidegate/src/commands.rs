@@ -7,6 +7,7 @@ mod faults;
 mod flows;
 mod generate;
 mod init;
+mod plan;
 mod reload;
 mod status;
 mod timeline;
@@ -32,6 +33,7 @@ pub(crate) fn execute(cli: Cli, out: &Out) -> Outcome<Exit> {
         Command::Run => return run::run(&source(), out),
         Command::Init { file } => init::init(&file, out)?,
         Command::Check { files } => return check::check(&files, &global, out),
+        Command::Plan(args) => return plan::plan(&source(), &args, out),
         Command::Reload => wait(reload::reload(&node()?, out))?,
         Command::Status => wait(status::status(&node()?, out))?,
         Command::Events(command) => wait(events::events(&node()?, command, out))?,

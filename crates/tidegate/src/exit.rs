@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Unauthorized = 6,
     /// The books do not balance.
     Unbalanced = 7,
+    /// A guarantee is weaker than before.
+    Weaker = 8,
 }
 
 /// The table of exit codes, for the help text.
@@ -38,7 +40,8 @@ Exit codes:
   4  nobody answers at the address
   5  there is no such event, fault or flow
   6  the token is missing or wrong
-  7  the books do not balance";
+  7  the books do not balance
+  8  a guarantee is weaker than before";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -46,6 +46,11 @@ impl Source {
         }
     }
 
+    /// Another file, for the same region.
+    pub(crate) fn of_file(&self, file: &Path) -> Self {
+        Self::new(file, self.region.as_deref())
+    }
+
     /// The file's name as it was given.
     pub(crate) fn name(&self) -> String {
         self.file.display().to_string()
@@ -105,6 +110,14 @@ impl Source {
     /// It cannot be read or used.
     pub(crate) fn usable(&self, out: &Out) -> Outcome<Usable> {
         self.without_errors(self.load()?, out)
+    }
+
+    /// The same for what does not depend on the region.
+    ///
+    /// # Errors
+    /// It cannot be read or used.
+    pub(crate) fn usable_for_any_region(&self, out: &Out) -> Outcome<Usable> {
+        self.without_errors(self.load_for_any_region()?, out)
     }
 
     fn without_errors(&self, loaded: Loaded, out: &Out) -> Outcome<Usable> {

@@ -83,7 +83,7 @@ impl Regions {
 
     /// Reports a region that is not declared.
     pub(crate) fn unknown(&self, name: &str, span: Span, problems: &mut Problems) {
-        let help = match nearest(name, self.names().into_iter()) {
+        let help = match nearest(name, self.names()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("declared: {}", self.names().join(", ")),
         };

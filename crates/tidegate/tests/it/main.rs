@@ -10,6 +10,7 @@ mod deliver;
 mod feeds;
 mod look;
 mod node;
+mod plan;
 mod quickstart;
 mod reload;
 mod schemes;

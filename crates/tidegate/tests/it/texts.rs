@@ -10,7 +10,7 @@ use crate::node::{text, tidegate};
     clippy::disallowed_methods,
     reason = "the switch of the one who runs the tests"
 )]
-fn check(name: &str, printed: &str) {
+pub(crate) fn check(name: &str, printed: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/it/texts")
         .join(name);
@@ -39,7 +39,7 @@ fn printed(arguments: &[&str]) -> String {
 #[test]
 fn help_of_every_command() {
     check("help.txt", &printed(&["--help"]));
-    for command in ["run", "check", "send", "timeline"] {
+    for command in ["run", "check", "plan", "send", "timeline"] {
         check(
             &format!("help-{command}.txt"),
             &printed(&[command, "--help"]),
