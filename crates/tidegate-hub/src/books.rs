@@ -112,7 +112,7 @@ impl Bookkeeper {
         Ok(read)
     }
 
-    /// What was to be read has gone: the books begin anew with the next whole hour.
+    /// What was to be read has gone: the books begin anew, and judge from the next whole hour on.
     fn miss(&mut self, reader: &dyn LogReader, first: FrameNumber) -> Result<(), ReadError> {
         let begin = whole_hour(reader, first)?;
         self.books = Books::new(self.limits, begin.unwrap_or_else(|| self.books.begin()));

@@ -64,7 +64,7 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Books {
     limits: Limits,
-    /// Entries before this hour are not counted.
+    /// The first hour that is counted whole. What the log has of earlier ones is counted and not judged.
     begin: Hour,
     hours: VecDeque<HourBook>,
     frames: VecDeque<(FrameNumber, Tally)>,
@@ -108,7 +108,7 @@ struct OpenFault {
 }
 
 impl Books {
-    /// Books that count from an hour on: the first one of which the log still holds the beginning.
+    /// Books that judge from an hour on: the first one of which the log still holds the beginning.
     #[must_use]
     pub fn new(limits: Limits, begin: Hour) -> Self {
         Self {
@@ -125,7 +125,7 @@ impl Books {
         }
     }
 
-    /// The first hour that is counted.
+    /// The first hour that is counted whole.
     #[must_use]
     pub const fn begin(&self) -> Hour {
         self.begin
@@ -159,11 +159,11 @@ impl Books {
         {
             self.begin = self.begin.max(first.hour);
         }
-        let (begin, first) = (self.begin, self.hours.front().map(|hour| hour.first));
-        for account in self.accounts.values_mut() {
-            account.rows = account.rows.split_off(&begin);
-        }
-        if let Some(first) = first {
+        if let Some(HourBook { hour, first, .. }) = self.hours.front() {
+            let (hour, first) = (*hour, *first);
+            for account in self.accounts.values_mut() {
+                account.rows = account.rows.split_off(&hour);
+            }
             self.fault_places.retain(|place| place.frame >= first);
             self.given_up.retain(|_, spans| spans.forget(first));
         }
@@ -188,9 +188,6 @@ impl Books {
         let tally = Tally::of(id);
         hour.offered.add(tally);
         let hour = hour.hour;
-        if hour < self.begin {
-            return;
-        }
         if let Some(account) = self.account(flow, Kind::Ingress) {
             let row = account.rows.entry(hour).or_default();
             row.received.add(tally);
@@ -203,7 +200,8 @@ impl Books {
             if self.accounts.len() >= self.limits.accounts_max {
                 return None;
             }
-            let account = Account::new(kind, self.begin);
+            let oldest = self.hours.front().map_or(self.begin, |hour| hour.hour);
+            let account = Account::new(kind, oldest);
             self.accounts.insert(flow.to_owned(), account);
         }
         self.accounts.get_mut(flow)
@@ -248,9 +246,6 @@ impl Books {
         let tally = Tally::of(&fault.id);
         let open = self.open(fault.id, &fault.flow, Kind::Ingress);
         (open.event, open.column) = (Some((Some(hour), tally)), Some(Column::Faults));
-        if hour < self.begin {
-            return;
-        }
         if let Some(account) = self.account(&fault.flow, Kind::Ingress) {
             let row = account.rows.entry(hour).or_default();
             row.received.add(tally);

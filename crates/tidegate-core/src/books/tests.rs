@@ -481,6 +481,26 @@ fn hours_are_let_go_of_from_the_oldest_on() {
 }
 
 #[test]
+fn what_is_left_of_an_hour_is_shown_and_not_judged() {
+    let mut world = World::new();
+    world.books = Books::new(Limits::default(), Hour(11));
+    for _ in 0..3 {
+        world.event(true);
+    }
+    world.go(Step::Deliver(0));
+    let shown = |world: &World| {
+        let pages = world.pages().into_iter().filter(|page| page.flow == FLOW);
+        let shown = pages.map(|page| (page.hour, page.row.pending.count, page.balance));
+        shown.collect::<Vec<_>>()
+    };
+    let left = (Hour(10), 2, Balance::Unknown);
+    assert_eq!(shown(&world), [left]);
+    world.go(Step::Minutes(60));
+    world.event(true);
+    assert_eq!(shown(&world), [left, (Hour(11), 1, Balance::Even)]);
+}
+
+#[test]
 fn a_flow_that_begins_within_an_hour_is_not_charged_with_what_came_before() {
     let mut world = World::new();
     world.books = Books::new(Limits::default(), Hour(0));
