@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -16,7 +17,9 @@ from node import Checks, Gateway, program
 from world import REGION, World
 
 MESSAGES = 60
-GROUPS = 4
+# Twice as many as messages in one answer: of several messages of a group that were handed out together and not
+# deleted, moto hands out the last one first.
+GROUPS = 20
 # A message that was taken and not deleted comes again after this.
 HIDDEN_S = 2
 PATIENCE_S = 120
@@ -43,6 +46,9 @@ class Between(ThreadingHTTPServer):
         self.moto = urlsplit(moto).netloc
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.lock = threading.Lock()
+        # One hand-out of a queue at a time: moto looks only when a call begins which groups of a FIFO queue are in
+        # hand, and the call of a gateway that was killed still waits there.
+        self.handing_out = {}
         # Message ids by the handle they can be deleted with, and how often each message was handed out.
         self.handles, self.taken = {}, {}
         self.deletions = 0
@@ -51,6 +57,11 @@ class Between(ThreadingHTTPServer):
         self.kills = {"ReceiveMessage": 0, "DeleteMessageBatch": 0}
         self.killed = {"ReceiveMessage": 0, "DeleteMessageBatch": 0}
 
+    def handle_error(self, request, client_address):
+        """A connection breaks when the gateway is killed; anything else is told."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
     def must_kill(self, action):
         with self.lock:
             if not self.kills.get(action):
@@ -58,6 +69,10 @@ class Between(ThreadingHTTPServer):
             self.kills[action] -= 1
             self.killed[action] += 1
             return True
+
+    def turn(self, queue):
+        with self.lock:
+            return self.handing_out.setdefault(queue, threading.Lock())
 
     def took(self, answer):
         with self.lock:
@@ -95,12 +110,16 @@ class Handler(BaseHTTPRequestHandler):
                 gateway.kill()
                 self.close_connection = True
                 return
-        status, answer = self.forward(body)
         killed = False
-        if action == "ReceiveMessage" and status == 200:
-            given = json.loads(answer)
-            between.took(given)
-            killed = bool(given.get("Messages")) and between.must_kill(action)
+        if action == "ReceiveMessage":
+            with between.turn(json.loads(body)["QueueUrl"]):
+                status, answer = self.forward(body)
+            if status == 200:
+                given = json.loads(answer)
+                between.took(given)
+                killed = bool(given.get("Messages")) and between.must_kill(action)
+        else:
+            status, answer = self.forward(body)
         try:
             self.send_response(status)
             self.send_header("content-type", "application/x-amz-json-1.0")
