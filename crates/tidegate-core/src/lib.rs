@@ -1,9 +1,10 @@
 //! The pure machines of Tidegate: the frame log, the receive core, the machines of polling and of
-//! delivery, the feeds, the books, the parks, and the decision which region acts.
+//! delivery, the feeds, the books, the parks, the lease, and the decision which region acts.
 
 pub mod books;
 pub mod deliver;
 pub mod feed;
+pub mod lease;
 pub mod log;
 pub mod park;
 pub mod plan;
