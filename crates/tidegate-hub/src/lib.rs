@@ -10,6 +10,7 @@ pub mod books;
 pub mod clock;
 pub mod disk;
 pub mod hub;
+pub mod lease;
 pub mod parks;
 pub mod post;
 pub mod query;

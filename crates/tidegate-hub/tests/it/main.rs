@@ -9,4 +9,5 @@ mod books;
 mod disk;
 mod flows;
 mod hub;
+mod lease;
 mod parks;
