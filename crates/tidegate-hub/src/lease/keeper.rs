@@ -32,7 +32,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A clock that gives `CLOCK_BOOTTIME`, or what plays it in a test.
 pub type Clock = Arc<dyn Fn() -> BootMillis + Send + Sync>;
 
-type Call = Box<dyn FnOnce(&mut Lease, BootMillis) + Send>;
+/// Does something with the machine, and gives what tells the caller so.
+type Call = Box<dyn FnOnce(&mut Lease, BootMillis) -> Tell + Send>;
+
+type Tell = Box<dyn FnOnce() + Send>;
 
 /// The way to the lease of this node. Clones share it; when the last one is dropped the task ends
 /// without ending the session.
@@ -96,8 +99,9 @@ impl Keeper {
     ) -> Result<T, NotKept> {
         let (tell, told) = oneshot::channel();
         let call: Call = Box::new(move |lease, now| {
+            let done = call(lease, now);
             // Who asked may have gone.
-            drop(tell.send(call(lease, now)));
+            Box::new(move || drop(tell.send(done)))
         });
         self.calls.send(call).await.map_err(|_| NotKept)?;
         told.await.map_err(|_| NotKept)
@@ -156,8 +160,10 @@ impl Task {
                 }
                 call = called.recv() => match call {
                     Some(call) => {
-                        call(&mut self.lease, (self.clock)());
+                        let tell = call(&mut self.lease, (self.clock)());
+                        // First, so that who was told finds it published.
                         self.publish();
+                        tell();
                     }
                     None => return,
                 },

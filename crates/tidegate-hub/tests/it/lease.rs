@@ -167,3 +167,14 @@ async fn who_closes_is_followed_without_waiting() {
         "the task has ended"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stopped_is_stopped_when_the_call_returns() {
+    for _ in 0..200 {
+        let node = Node::start(&MemoryStore::default(), "east").await;
+        node.until(true).await;
+        let stopped = node.keeper.with(|lease, now| lease.stop(now, &shard()));
+        assert_eq!(stopped.await.unwrap(), Ok(Epoch(1)));
+        assert_eq!(node.may(), Err(NotNow::Yielding));
+    }
+}
