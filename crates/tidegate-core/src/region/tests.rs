@@ -7,4 +7,4 @@ mod reference;
 mod relations;
 mod spaces;
 mod stale;
-mod world;
+pub(super) mod world;

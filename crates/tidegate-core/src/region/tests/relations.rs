@@ -216,3 +216,16 @@ fn every_rule_fires_somewhere_and_has_a_name_and_a_sentence() {
         (Rule::ALL.len(), Rule::ALL.len())
     );
 }
+
+#[test]
+fn the_book_has_the_rules_in_their_order_and_words() {
+    let book = include_str!("../../../../../docs/src/decisions.md");
+    let rows = book
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let told: Vec<_> = rows
+        .map(|(code, rest)| (code, rest.split(" | ").next().unwrap().to_owned()))
+        .collect();
+    let rules = Rule::ALL.map(|rule| (rule.code(), rule.to_string()));
+    assert_eq!(told, rules);
+}

@@ -8,22 +8,22 @@ use super::properties::Property;
 /// The decision, or a mutant of it.
 pub(super) type Decide = fn(&ShardConfig, &View, RegionId) -> Decision;
 
-pub(super) fn region(index: u8) -> RegionId {
+pub(in crate::region) fn region(index: u8) -> RegionId {
     RegionId::new(index).unwrap()
 }
 
-pub(super) fn endpoint(index: u8) -> EndpointId {
+pub(in crate::region) fn endpoint(index: u8) -> EndpointId {
     EndpointId::new(index).unwrap()
 }
 
 /// The regions before `count`.
-pub(super) fn regions(count: u8) -> RegionSet {
+pub(in crate::region) fn regions(count: u8) -> RegionSet {
     (0..count).map(region).collect()
 }
 
 /// A kind of external system, and the roles that its endpoints may have at one time.
 #[derive(Clone)]
-pub(super) struct Setting {
+pub(in crate::region) struct Setting {
     pub(super) word: &'static str,
     pub(super) topology: Topology,
     pub(super) endpoints: u8,
@@ -31,7 +31,7 @@ pub(super) struct Setting {
 }
 
 /// The five kinds of the reference model, in its order.
-pub(super) fn settings() -> Vec<Setting> {
+pub(in crate::region) fn settings() -> Vec<Setting> {
     use Role::{Active, Down, Standby};
     let pairs = |of: &[Role]| -> Vec<Vec<Role>> {
         let each = of.iter().copied();
@@ -70,7 +70,7 @@ pub(super) fn settings() -> Vec<Setting> {
 
 /// Regions are preferred in their order, all pairs have a way, and the endpoint of the same place is
 /// the near one.
-pub(super) fn config(setting: &Setting, count: u8) -> ShardConfig {
+pub(in crate::region) fn config(setting: &Setting, count: u8) -> ShardConfig {
     let mut links = Grid::default();
     for r in 0..count {
         for e in 0..setting.endpoints {
