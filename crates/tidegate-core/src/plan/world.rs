@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::disruption::{Cause, Disruption, Stands};
-use super::facts::{Flow, Layout, Subsystem, System};
+use super::facts::{Does, Flow, Layout, Subsystem, System};
 use super::shards::{Shards, Which};
 use crate::region::{
     Action, Breaker, Decision, Distance, EndpointId, Epoch, FailBack, Grid, Owner, RegionId,
@@ -68,10 +68,9 @@ pub(super) fn outcome(
         epoch: Epoch(1),
     });
     world.disruption = disruption;
-    // Positions of a partition's or a primary's log are its own; of shared endpoints they differ too.
-    world.cursor = before.acting.first().map(|(_, endpoint)| *endpoint);
-    if !matches!(flow.does, super::facts::Does::Poll { .. }) {
-        world.cursor = None;
+    // Positions of one endpoint's log mean nothing at another, so a poll stays where its cursor is.
+    if matches!(flow.does, Does::Poll { .. }) {
+        world.cursor = before.acting.first().map(|(_, endpoint)| *endpoint);
     }
     let after = world.settle(world.sides(flow, shards, owner));
     (before, after)
