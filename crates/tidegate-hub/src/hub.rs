@@ -1,6 +1,7 @@
 //! The front door of one region's hub.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -23,11 +24,13 @@ use crate::applier::{APPLY_QUEUE_FRAMES, Applier, Written};
 use crate::clock::now;
 use crate::disk::{DiskError, FsDisk};
 use crate::inbox::Inbox;
+use crate::mirrors::{MirrorError, Mirrors};
 use crate::pace::Pace;
 use crate::parker::Parker;
 use crate::parks::{FlowPark, Opened as OpenedParks, Parks, ParksError};
 use crate::post::{Outbox, Return};
 use crate::progress::Progress;
+use crate::remote::Remote;
 use crate::scrub::{Record, Scrubber};
 use crate::settings::{HubSettings, Retention};
 use crate::stats::HubStats;
@@ -47,6 +50,8 @@ pub struct Hub {
     retention: Arc<ArcSwap<Retention>>,
     cursors: Arc<ArcSwap<BTreeMap<String, Place>>>,
     parks: Arc<Parks>,
+    mirrors: Arc<Mirrors>,
+    remote: Arc<Remote>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -94,6 +99,12 @@ pub enum HubError {
     /// The park of a flow cannot be opened.
     #[error(transparent)]
     Parks(#[from] ParksError),
+    /// The mirrors cannot be kept.
+    #[error("the mirrors of other regions cannot be kept")]
+    Mirrors(#[from] MirrorError),
+    /// The log must not be written as things stand between the regions.
+    #[error("this region must not write")]
+    Rejoin(#[source] Box<dyn Error + Send + Sync>),
     /// A thread could not be started.
     #[error("a thread of the hub cannot be started")]
     Thread(#[source] std::io::Error),
@@ -110,19 +121,35 @@ impl Hub {
         settings: &HubSettings,
         progress: impl FnMut(FrameNumber, FrameNumber),
     ) -> Result<(Self, OpenReport), HubError> {
+        Self::open_with(settings, |_| Ok(()), progress)
+    }
+
+    /// As [`Hub::open`]; `first` may look at the log and complete it before anything is derived from it
+    /// or written to it.
+    ///
+    /// # Errors
+    /// See [`HubError`]; [`HubError::Rejoin`] with what `first` says.
+    pub fn open_with(
+        settings: &HubSettings,
+        first: impl FnOnce(&mut EmbeddedLog<FsDisk>) -> Result<(), Box<dyn Error + Send + Sync>>,
+        progress: impl FnMut(FrameNumber, FrameNumber),
+    ) -> Result<(Self, OpenReport), HubError> {
         let log_path = settings.data.join("log");
         let disk = FsDisk::open(&log_path)?;
         let options = OpenOptions {
-            origin: settings.origin.clone(),
             segment_bytes: settings.segment_bytes,
             // The limit can change at a reload, so the appender keeps it.
             size_max: u64::MAX,
+            ..OpenOptions::new(&settings.origin)
         };
-        let (engine, recovered) =
+        let (mut engine, recovered) =
             EmbeddedLog::open(disk, options, now()).map_err(|source| HubError::Log {
                 path: log_path,
                 source,
             })?;
+        if recovered.damage.is_none() {
+            first(&mut engine).map_err(HubError::Rejoin)?;
+        }
         let reader = engine.reader();
         let parks = OpenedParks::open(settings, reader.bounds().incarnation)?;
         let (views, opened) = open_views(settings, &*reader, &parks, progress)?;
@@ -131,7 +158,14 @@ impl Hub {
             views: opened,
             head: engine.head().frame,
         };
-        let hub = Self::start(settings, Box::new(engine), views, parks)?;
+        let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
+        let mirrors = Mirrors::open(settings, Arc::clone(&retention))?;
+        let hub = Self::start(
+            settings,
+            Box::new(engine),
+            views,
+            (parks, mirrors, retention),
+        )?;
         Ok((hub, report))
     }
 
@@ -139,13 +173,12 @@ impl Hub {
         settings: &HubSettings,
         engine: Box<dyn Engine>,
         views: Views,
-        opened: OpenedParks,
+        (opened, mirrors, retention): (OpenedParks, Mirrors, Arc<ArcSwap<Retention>>),
     ) -> Result<Self, HubError> {
         let reader = engine.reader();
         let views = Arc::new(views);
         let stats = Arc::new(HubStats::default());
         let inbox = Arc::new(Inbox::new(settings.limits));
-        let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
         let status = Arc::new(ArcSwap::from_pointee(engine.status()));
         let (head_tx, head) = watch::channel(engine.head());
         let (written_tx, written_rx) = sync_channel(APPLY_QUEUE_FRAMES);
@@ -197,6 +230,8 @@ impl Hub {
             retention,
             cursors,
             parks,
+            mirrors: Arc::new(mirrors),
+            remote: Arc::default(),
             threads: Mutex::default(),
         };
         hub.begin(settings, appender, written_rx, opened)?;
@@ -327,6 +362,18 @@ impl Hub {
     #[must_use]
     pub fn parks(&self) -> Vec<FlowPark> {
         self.parks.list()
+    }
+
+    /// The copies of other regions' logs that are kept here.
+    #[must_use]
+    pub fn mirrors(&self) -> &Arc<Mirrors> {
+        &self.mirrors
+    }
+
+    /// What other regions have of this log.
+    #[must_use]
+    pub fn remote(&self) -> &Arc<Remote> {
+        &self.remote
     }
 
     pub(crate) fn parked(&self) -> &Parks {

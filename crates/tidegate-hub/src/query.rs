@@ -144,77 +144,9 @@ impl Hub {
         &self,
         after: Option<Place>,
         limits: PageLimits,
-        mut wanted: impl FnMut(UnixMillis, &Entry) -> bool,
+        wanted: impl FnMut(UnixMillis, &Entry) -> bool,
     ) -> Result<Page, QueryError> {
-        let reader = self.reader();
-        let mut page = Page {
-            found: Vec::new(),
-            scanned_to: after,
-            through: after,
-            at_end: false,
-        };
-        let mut next = match after {
-            None => reader.bounds().first,
-            // What is done with a whole frame does not need it to be there any more.
-            Some(place) if place.index == u32::MAX => place.frame.next(),
-            Some(place) => place.frame,
-        };
-        let (mut scanned, mut bytes) = (0_u64, 0_usize);
-        loop {
-            let frames = match reader.read(next, STEP_BYTES) {
-                Ok(frames) => frames,
-                // Whoever asked for the oldest gets what is the oldest now.
-                Err(ReadError::Trimmed { first }) if after.is_none() && first > next => {
-                    next = first;
-                    continue;
-                }
-                // Trimmed meanwhile: what was met so far is whole.
-                Err(ReadError::Trimmed { .. }) if page.through > after => return Ok(page),
-                Err(error) => return Err(error.into()),
-            };
-            if frames.is_empty() {
-                page.at_end = true;
-                return Ok(page);
-            }
-            for frame in &frames {
-                let header = frame.header();
-                let entries = match reader.entries(frame) {
-                    Err(ReadError::Trimmed { .. }) if page.through > after => return Ok(page),
-                    entries => entries?,
-                };
-                for (index, entry) in entries {
-                    let place = Place {
-                        incarnation: header.incarnation,
-                        frame: header.number,
-                        index,
-                    };
-                    if after.is_some_and(|after| place <= after) {
-                        continue;
-                    }
-                    if wanted(header.time, &entry) {
-                        bytes = bytes.saturating_add(weight(&entry));
-                        if !page.found.is_empty()
-                            && (page.found.len() >= limits.entries || bytes > limits.entry_bytes)
-                        {
-                            return Ok(page);
-                        }
-                        page.found.push(Found {
-                            place,
-                            appended: header.time,
-                            entry,
-                        });
-                    }
-                    page.scanned_to = Some(place);
-                    page.through = Some(place);
-                }
-                page.done_with(header.incarnation, header.number);
-                next = frame.number().next();
-                scanned = scanned.saturating_add(frame.bytes().len() as u64);
-            }
-            if scanned >= limits.scan_bytes {
-                return Ok(page);
-            }
-        }
+        scan_log(&*self.reader(), after, limits, wanted)
     }
 
     /// The place just before the last `entries` entries that are `wanted`, looking back through
@@ -310,6 +242,86 @@ impl Hub {
             }
         }
         Ok(faults)
+    }
+}
+
+/// As [`Hub::scan_timed`], of any log: one life of a mirror, for one.
+///
+/// # Errors
+/// See [`Hub::scan`].
+pub fn scan_log(
+    reader: &dyn LogReader,
+    after: Option<Place>,
+    limits: PageLimits,
+    mut wanted: impl FnMut(UnixMillis, &Entry) -> bool,
+) -> Result<Page, QueryError> {
+    let mut page = Page {
+        found: Vec::new(),
+        scanned_to: after,
+        through: after,
+        at_end: false,
+    };
+    let mut next = match after {
+        None => reader.bounds().first,
+        // What is done with a whole frame does not need it to be there any more.
+        Some(place) if place.index == u32::MAX => place.frame.next(),
+        Some(place) => place.frame,
+    };
+    let (mut scanned, mut bytes) = (0_u64, 0_usize);
+    loop {
+        let frames = match reader.read(next, STEP_BYTES) {
+            Ok(frames) => frames,
+            // Whoever asked for the oldest gets what is the oldest now.
+            Err(ReadError::Trimmed { first }) if after.is_none() && first > next => {
+                next = first;
+                continue;
+            }
+            // Trimmed meanwhile: what was met so far is whole.
+            Err(ReadError::Trimmed { .. }) if page.through > after => return Ok(page),
+            Err(error) => return Err(error.into()),
+        };
+        if frames.is_empty() {
+            page.at_end = true;
+            return Ok(page);
+        }
+        for frame in &frames {
+            let header = frame.header();
+            let entries = match reader.entries(frame) {
+                Err(ReadError::Trimmed { .. }) if page.through > after => return Ok(page),
+                entries => entries?,
+            };
+            for (index, entry) in entries {
+                let place = Place {
+                    incarnation: header.incarnation,
+                    frame: header.number,
+                    index,
+                };
+                if after.is_some_and(|after| place <= after) {
+                    continue;
+                }
+                if wanted(header.time, &entry) {
+                    bytes = bytes.saturating_add(weight(&entry));
+                    if !page.found.is_empty()
+                        && (page.found.len() >= limits.entries || bytes > limits.entry_bytes)
+                    {
+                        return Ok(page);
+                    }
+                    page.found.push(Found {
+                        place,
+                        appended: header.time,
+                        entry,
+                    });
+                }
+                page.scanned_to = Some(place);
+                page.through = Some(place);
+            }
+            page.done_with(header.incarnation, header.number);
+            next = frame.number().next();
+            scanned = scanned.saturating_add(frame.bytes().len() as u64);
+        }
+        if scanned >= limits.scan_bytes {
+            return Ok(page);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! be read again. A failure never leads back to the same file: what the page cache says about it
 //! cannot be believed.
 
+mod copy;
 mod roll;
 
 use std::io;
@@ -25,7 +26,7 @@ use super::frame::{FrameDraft, Stamp};
 use super::read::Reader;
 use super::segment::{Extent, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, Segment};
 use super::view::{Shared, View};
-use super::{ENTRY_BYTES_MAX, trim};
+use super::{ENTRY_BYTES_MAX, FRAME_BYTES_MAX, trim};
 
 /// How to open a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,15 @@ pub struct OpenOptions {
     pub segment_bytes: u64,
     /// How many bytes the log may take on disk; when it is reached, appends are refused.
     pub size_max: u64,
+    /// The most bytes of frames that one write holds, and so how much of its end a crash may tear:
+    /// [`FRAME_BYTES_MAX`], since each frame is written by itself, or [`GROUP_BYTES_MAX`] for a copy.
+    pub write_bytes: usize,
 }
+
+/// The most bytes of frames that [`EmbeddedLog::append_frames`] writes at once. Large enough that the sync
+/// is a small part of the time it takes to write them; small enough that little is fetched again
+/// after a crash.
+pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
 
 impl OpenOptions {
     /// The usual: segments of 64 MiB, 50 GiB altogether.
@@ -47,6 +56,16 @@ impl OpenOptions {
             origin: origin.to_owned(),
             segment_bytes: 64 * 1024 * 1024,
             size_max: 50 * 1024 * 1024 * 1024,
+            write_bytes: FRAME_BYTES_MAX,
+        }
+    }
+
+    /// The usual for a copy of another log.
+    #[must_use]
+    pub fn copy(origin: &str) -> Self {
+        Self {
+            write_bytes: GROUP_BYTES_MAX,
+            ..Self::new(origin)
         }
     }
 
@@ -55,6 +74,11 @@ impl OpenOptions {
         if self.origin.is_empty() || self.origin.len() > ORIGIN_BYTES_MAX {
             return Some(format!(
                 "the origin must have 1 to {ORIGIN_BYTES_MAX} bytes"
+            ));
+        }
+        if !(FRAME_BYTES_MAX..=GROUP_BYTES_MAX).contains(&self.write_bytes) {
+            return Some(format!(
+                "a write must have {FRAME_BYTES_MAX} to {GROUP_BYTES_MAX} bytes"
             ));
         }
         (!range.contains(&self.segment_bytes)).then(|| {

@@ -18,7 +18,6 @@ use tidegate_types::time::UnixMillis;
 use headers::{Found, Headers};
 pub use report::{CutTail, OpenError, RecoveryReport};
 
-use super::FrameHash;
 use super::disk::{Disk, DiskFile, read_full};
 use super::embedded::{
     EmbeddedLog, FIRST_SEGMENT_BYTES_MAX, OpenOptions, Tail, empty_head, write_segment,
@@ -27,9 +26,11 @@ use super::engine::{Damage, Head};
 use super::frame::FrameDraft;
 use super::scan::{Ending, Expected, Scanned, scan};
 use super::segment::{
-    Extent, Footer, HEADER_LEN, IndexEntry, Segment, SegmentHeader, segment_name,
+    Extent, Footer, HEADER_LEN, IndexEntry, SEGMENT_HEADER_BYTES, Segment, SegmentHeader,
+    segment_name,
 };
 use super::view::{Shared, View};
+use super::{FRAME_BYTES_MAX, FrameHash};
 
 impl<D: Disk> EmbeddedLog<D> {
     /// Opens the log that is on `disk`, or begins a new one there. `now` becomes the incarnation of a
@@ -44,10 +45,25 @@ impl<D: Disk> EmbeddedLog<D> {
         options: OpenOptions,
         now: UnixMillis,
     ) -> Result<(Self, RecoveryReport), OpenError> {
+        let start = empty_head(&options.origin, Incarnation(now.0.max(1)));
+        Self::open_after(disk, options, &start, now)
+    }
+
+    /// Opens the log that is on `disk`, or begins one there whose first frame follows `start`: a copy
+    /// of another log, which may have lost its oldest frames.
+    ///
+    /// # Errors
+    /// As [`EmbeddedLog::open`].
+    pub fn open_after(
+        disk: D,
+        options: OpenOptions,
+        start: &Head,
+        now: UnixMillis,
+    ) -> Result<(Self, RecoveryReport), OpenError> {
         if let Some(problem) = options.problem() {
             return Err(OpenError::Options(problem));
         }
-        let found = Recovery::run(&disk, &options, now)?;
+        let found = Recovery::run(&disk, &options, start, now)?;
         let Recovery {
             head,
             time,
@@ -55,6 +71,7 @@ impl<D: Disk> EmbeddedLog<D> {
             report,
             tail,
             sequence,
+            write_bytes: _,
         } = found;
         disk.prepare(options.segment_bytes);
         let view = View {
@@ -84,19 +101,21 @@ struct Recovery<F> {
     report: RecoveryReport,
     tail: Tail<F>,
     sequence: u64,
+    write_bytes: usize,
 }
 
 impl<F: DiskFile> Recovery<F> {
     fn run<D: Disk<File = F>>(
         disk: &D,
         options: &OpenOptions,
+        start: &Head,
         now: UnixMillis,
     ) -> Result<Self, OpenError> {
         let headers = Headers::read(disk, options)?;
         let Some(first) = headers.found.first() else {
             return match headers.bad {
                 Some(segment) => Err(OpenError::Damaged(bad_header(segment, FrameNumber(1)))),
-                None => Self::begin(disk, options, now, headers.sequence),
+                None => Self::begin(disk, options, (start, now), headers.sequence),
             };
         };
         let incarnation = first.header.incarnation;
@@ -121,6 +140,7 @@ impl<F: DiskFile> Recovery<F> {
             },
             tail: Tail::Sealed,
             sequence: headers.sequence,
+            write_bytes: options.write_bytes,
         };
         let firsts: Vec<_> = headers.found.iter().map(|next| next.header.first).collect();
         let mut limits = firsts.into_iter().skip(1);
@@ -140,10 +160,10 @@ impl<F: DiskFile> Recovery<F> {
     fn begin<D: Disk<File = F>>(
         disk: &D,
         options: &OpenOptions,
-        now: UnixMillis,
+        (start, now): (&Head, UnixMillis),
         sequence: u64,
     ) -> Result<Self, OpenError> {
-        let head = empty_head(&options.origin, Incarnation(now.0.max(1)));
+        let head = *start;
         let name = segment_name(sequence);
         let header = SegmentHeader {
             incarnation: head.incarnation,
@@ -173,6 +193,7 @@ impl<F: DiskFile> Recovery<F> {
             },
             tail: Tail::Open(file),
             sequence: sequence + 1,
+            write_bytes: options.write_bytes,
         };
         Ok(begun.finished())
     }
@@ -271,7 +292,8 @@ impl<F: DiskFile> Recovery<F> {
             }
         }
         if writable {
-            settle(&*found.file, scanned.last_frame).map_err(OpenError::io(&found.name))?;
+            let last_write = self.last_write(&scanned);
+            settle(&*found.file, last_write).map_err(OpenError::io(&found.name))?;
         }
         self.push(
             &found,
@@ -283,12 +305,25 @@ impl<F: DiskFile> Recovery<F> {
         Ok(())
     }
 
+    /// Offset and length of what the last write may have held.
+    fn last_write(&self, scanned: &Scanned) -> Option<(u64, usize)> {
+        let (offset, len) = scanned.last_frame?;
+        if self.write_bytes == FRAME_BYTES_MAX {
+            return Some((offset, len));
+        }
+        let end = offset + len as u64;
+        let start = end.saturating_sub(self.write_bytes as u64);
+        let start = start.max(SEGMENT_HEADER_BYTES);
+        usize::try_from(end - start).ok().map(|len| (start, len))
+    }
+
     fn scan(&self, found: &Found<F>, limit: Option<FrameNumber>) -> Result<Scanned, OpenError> {
         let extent = Extent::empty(found.header.first, self.time);
         let expected = Expected {
             incarnation: self.head.incarnation,
             prev: self.head.hash,
             limit,
+            write_bytes: self.write_bytes,
         };
         scan(&*found.file, extent, &expected).map_err(OpenError::io(&found.name))
     }
@@ -353,12 +388,12 @@ fn believable(footer: &Footer, header: &SegmentHeader, limit: FrameNumber) -> bo
         && footer.extent.last.next() == limit
 }
 
-/// Makes header and last frame durable in earnest: they are written again, because a failed sync
+/// Makes header and last write durable in earnest: they are written again, because a failed sync
 /// before (of a process that died over it, or of an open that failed) may have left pages that can be
 /// read but are neither on disk nor going to be.
-fn settle(file: &impl DiskFile, last_frame: Option<(u64, usize)>) -> io::Result<()> {
+fn settle(file: &impl DiskFile, last_write: Option<(u64, usize)>) -> io::Result<()> {
     rewrite(file, 0, HEADER_LEN)?;
-    if let Some((offset, len)) = last_frame {
+    if let Some((offset, len)) = last_write {
         rewrite(file, offset, len)?;
     }
     file.sync_data()
@@ -370,7 +405,7 @@ fn rewrite(file: &impl DiskFile, offset: u64, len: usize) -> io::Result<()> {
     file.write_at(bytes.get(..read).unwrap_or_default(), offset)
 }
 
-/// Overwrites a torn frame; synced by [`settle`]. The length is at most that of a frame.
+/// Overwrites a torn write; synced by [`settle`]. The length is at most that of one write.
 fn zero(file: &impl DiskFile, offset: u64, len: u64) -> io::Result<()> {
     let len = usize::try_from(len).map_err(io::Error::other)?;
     file.write_at(&vec![0; len], offset)

@@ -80,6 +80,8 @@ pub(super) struct Expected {
     /// All frames up to here, without it, must be there; what follows is not looked at.
     /// `None` in the last segment, where the end is where the log ends.
     pub(super) limit: Option<FrameNumber>,
+    /// The most bytes of frames one write holds.
+    pub(super) write_bytes: usize,
 }
 
 /// What a scan found.
@@ -167,7 +169,8 @@ fn follows(
 /// What a bad frame behind the last good one is, in the last segment.
 ///
 /// A tear touches nothing but the bytes of one write. So it is damage if anything stands behind those
-/// bytes, or if one of the frames after the bad one is found among them.
+/// bytes, or, where each frame is written by itself, if one of the frames after the bad one is found
+/// among them. Where several are written at once, any of them may be whole.
 fn judge<F: DiskFile>(
     file: &F,
     extent: &Extent,
@@ -177,13 +180,14 @@ fn judge<F: DiskFile>(
     if Footer::find(file, extent.end)?.is_some() {
         return Ok(Ending::Sealed);
     }
-    let mut window = vec![0; FRAME_BYTES_MAX];
+    let alone = expected.write_bytes == FRAME_BYTES_MAX;
+    let mut window = vec![0; expected.write_bytes];
     let read = read_full(file, &mut window, extent.end)?;
     window.truncate(read);
     let number = extent.last.next();
     let (trusted, write_len) = match FrameHeader::decode(&window) {
         Err(FrameError::Version(version)) => return Ok(Ending::Version(version)),
-        Ok(header) if follows(&header, expected.incarnation, number, &expected.prev) => {
+        Ok(header) if alone && follows(&header, expected.incarnation, number, &expected.prev) => {
             (true, header.len().min(window.len()))
         }
         _ => (false, window.len()),
@@ -196,7 +200,10 @@ fn judge<F: DiskFile>(
         )));
     }
     let window = Bytes::copy_from_slice(written);
-    if !trusted && let Some(later) = later_frame(&window, expected.incarnation, number) {
+    if alone
+        && !trusted
+        && let Some(later) = later_frame(&window, expected.incarnation, number)
+    {
         return Ok(Ending::Damaged(format!(
             "{error}, and frame {later} stands behind it"
         )));

@@ -137,10 +137,10 @@ impl<D: Disk> Park<D> {
         now: UnixMillis,
     ) -> Result<(Self, Option<Damage>), ParkError> {
         let log_options = OpenOptions {
-            origin: options.origin.clone(),
             segment_bytes: segment_bytes(options.quota),
             // The quota is kept here, since marks are taken beyond it.
             size_max: u64::MAX,
+            ..OpenOptions::new(&options.origin)
         };
         let (log, report) = EmbeddedLog::open(disk, log_options, now)?;
         let mut park = Self {
