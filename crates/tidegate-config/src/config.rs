@@ -98,6 +98,8 @@ pub struct Listen {
     pub admin: Listener,
     /// The token of the admin API; always given when `admin` is beyond loopback.
     pub admin_token: Option<Secret>,
+    /// For the other regions; `None` if this region neither gives its log nor follows others.
+    pub peer: Option<Listener>,
 }
 
 /// One listener.

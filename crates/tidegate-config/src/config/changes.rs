@@ -45,6 +45,7 @@ impl Config {
             true,
         );
         found.part("listen.admin", old_listen.admin == new_listen.admin, true);
+        found.part("listen.peer", old_listen.peer == new_listen.peer, true);
         let token = old_listen.admin_token == new_listen.admin_token;
         found.part("listen.admin.token", token, false);
         found.part("data", self.data == new.data, true);

@@ -23,6 +23,7 @@ impl Config {
                 "public": listener(&self.listen.public),
                 "admin": listener(&self.listen.admin),
                 "admin-token": self.listen.admin_token.is_some(),
+                "peer": self.listen.peer.as_ref().map(listener),
             },
             "data": self.data,
             "log": {

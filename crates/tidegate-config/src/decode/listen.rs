@@ -42,21 +42,58 @@ impl Decoder<'_> {
                 .help("give `admin` a port of its own"),
             );
         }
+        let peer = fields.fields("peer").and_then(|it| self.peer(it));
+        if let Some(peer) = &peer {
+            let span = fields
+                .fields("peer")
+                .map_or(fields.span, |it| it.span_of("address"));
+            for (name, other) in [("public", public.address), ("admin", admin.address)] {
+                if collide(peer.address, other) {
+                    self.report(
+                        Problem::new(
+                            Code::AddressTaken,
+                            span,
+                            format!("`peer` has the port of `{name}`, {}", other.port()),
+                        )
+                        .label(format!("taken by `{name}`"))
+                        .help("give `peer` a port of its own"),
+                    );
+                }
+            }
+        }
         Some(Listen {
             public,
             admin,
             admin_token,
+            peer,
         })
     }
 
+    /// The listener for other regions: with certificates on both sides, or plain if that is asked for.
+    fn peer(&mut self, fields: &Fields) -> Option<Listener> {
+        let listener = read(fields)?;
+        let plain = fields.get("danger-plain").is_some() && listener.address.ip().is_loopback();
+        if listener.tls.is_none() && !plain {
+            self.report(
+                Problem::new(
+                    Code::PeerOpen,
+                    fields.span_of("address"),
+                    "`peer` would give the whole log to whoever says to be a region",
+                )
+                .label("no `tls`")
+                .help(
+                    "add `tls: { cert: …, key: …, client-ca: … }`; on a loopback address, for trials, \
+                     `danger-plain: on-loopback` will do",
+                ),
+            );
+        }
+        Some(listener)
+    }
+
     fn listener(&mut self, fields: &Fields) -> Option<Listener> {
-        let Some(Checked::Datum(Datum::Address(address))) =
-            fields.get("address").map(|item| &item.value)
-        else {
-            return None;
-        };
-        let address = *address;
-        if fields.get("tls").is_none() && !address.ip().is_loopback() {
+        let listener = read(fields)?;
+        let address = listener.address;
+        if listener.tls.is_none() && !address.ip().is_loopback() {
             self.report(
                 Problem::new(
                     Code::NoTls,
@@ -67,12 +104,24 @@ impl Decoder<'_> {
                 .help("add `tls: { cert: …, key: … }`, or listen on 127.0.0.1 behind a proxy"),
             );
         }
-        let tls = match fields.get("tls") {
-            None => None,
-            Some(item) => Some(tls(item.fields()?)?),
-        };
-        Some(Listener { address, tls })
+        Some(listener)
     }
+}
+
+fn read(fields: &Fields) -> Option<Listener> {
+    let Some(Checked::Datum(Datum::Address(address))) =
+        fields.get("address").map(|item| &item.value)
+    else {
+        return None;
+    };
+    let tls = match fields.get("tls") {
+        None => None,
+        Some(item) => Some(tls(item.fields()?)?),
+    };
+    Some(Listener {
+        address: *address,
+        tls,
+    })
 }
 
 fn tls(fields: &Fields) -> Option<Tls> {
@@ -80,7 +129,8 @@ fn tls(fields: &Fields) -> Option<Tls> {
         cert: fields.text("cert")?,
         key: fields.text("key")?,
         client_ca: fields.text("client-ca"),
-        client_required: fields.word("client-auth")? == "required",
+        // Regions always prove themselves; their shape has no such key.
+        client_required: fields.word("client-auth").is_none_or(|it| it == "required"),
     })
 }
 

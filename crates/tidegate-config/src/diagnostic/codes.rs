@@ -122,7 +122,7 @@ codes! {
         means "The admin listener stands on an address that others can reach, and would answer everybody."
         cure "Give `listen.admin.token`, or let it listen on a loopback address.";
     AddressTaken "TG-0123" Error "Two listeners on the same address"
-        means "The public and the admin listener have the same address."
+        means "Two of the listeners have the same address."
         cure "Give them different ports.";
     Contradiction "TG-0124" Error "Two values that contradict each other"
         means "Each value is possible, but not both together."
@@ -130,6 +130,9 @@ codes! {
     FeedOpen "TG-0125" Error "A feed that everybody could fetch"
         means "The feed has no consumers, so it asks for no token, and the public listener stands on an address that others can reach."
         cure "Give the feed `consumers` with a token each, or let the public listener listen on a loopback address.";
+    PeerOpen "TG-0126" Error "The log is open to whoever names a region"
+        means "The listener for other regions asks for no certificates, so that whoever reaches it can read the whole log."
+        cure "Give `listen.peer.tls`; on one machine, for trials, `danger-plain: on-loopback`.";
     Unverified "TG-0151" Warning "Requests are taken from anybody"
         means "The flow does not verify its requests, and the public listener can be reached by others. Anybody who knows the path can put events into the log."
         cure "Choose a signature scheme, or at least `basic`, `bearer` or `api-key`.";

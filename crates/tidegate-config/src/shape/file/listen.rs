@@ -18,7 +18,12 @@ pub(super) static LISTEN: Shape = Shape::Map(Map::new(&[
          for `{ address: … }`.",
     )
     .example("127.0.0.1:7401"),
-    Field::not_yet("peer", "The other regions of the subsystem."),
+    Field::optional(
+        "peer",
+        &PEER,
+        "Where the other regions of the subsystem read this region's log; `regions.NAME.peer` says how they \
+         get there. Without it this region neither gives its log nor follows those of others.",
+    ),
 ]));
 
 static ADDRESS: Shape = Shape::Scalar(Scalar::Address);
@@ -56,6 +61,51 @@ static ADMIN: Shape = Shape::Map(
     ])
     .short("address"),
 );
+
+static PEER: Shape = Shape::Map(Map::new(&[
+    Field::optional(
+        "address",
+        &ADDRESS,
+        "IP address and port. One of its own: nothing else is served there.",
+    )
+    .default("127.0.0.1:7402"),
+    Field::optional(
+        "tls",
+        &PEER_TLS,
+        "How regions prove who they are, here and where this region asks others. Read again for each new \
+         connection.",
+    ),
+    Field::optional(
+        "danger-plain",
+        &DANGER_PLAIN,
+        "Does without `tls`: whoever reaches the address can read the whole log in the name of any region. \
+         For tests and trials on one machine.",
+    ),
+]));
+
+static DANGER_PLAIN: Shape = Shape::Scalar(Scalar::Word(&[Word::new(
+    "on-loopback",
+    "plain HTTP between processes of this machine",
+)]));
+
+static PEER_TLS: Shape = Shape::Map(Map::new(&[
+    Field::required(
+        "cert",
+        &FILE_PATH,
+        "PEM file with this region's certificate, then its intermediates. It is shown to who asks and to \
+         who is asked, so it must be good for both sides, and be for the host in this region's `peer` \
+         address.",
+    )
+    .example("tls/region.pem"),
+    Field::required("key", &FILE_PATH, "PEM file with the private key.")
+        .example("tls/region-key.pem"),
+    Field::required(
+        "client-ca",
+        &FILE_PATH,
+        "PEM file with the authorities that issue the certificates of all regions; no others are believed.",
+    )
+    .example("tls/regions.pem"),
+]));
 
 /// Tokens of services use the same list.
 pub(super) static TOKENS: &Shape = &SECRETS;
