@@ -3,6 +3,7 @@
 mod books;
 mod event;
 mod fault;
+mod mirrors;
 mod status;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 pub use books::{BookRow, BooksView, TallyView};
 pub use event::{EventView, RawView};
 pub use fault::{FaultList, FaultSummaryView, FaultView};
+pub use mirrors::{CopyView, LifeView, MirrorView};
 pub use status::{LogView, NodeView, ParkView, Status, SubscriptionView, ViewsView};
 
 /// A page of events.

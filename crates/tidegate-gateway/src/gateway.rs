@@ -1,5 +1,6 @@
 //! A running gateway: the public listener on a hub.
 
+mod link;
 mod measure;
 
 use std::num::NonZeroUsize;
@@ -42,9 +43,11 @@ use crate::http::{
 };
 use crate::metrics::Metrics;
 use crate::offer::Unique;
+use crate::peer::{PeerError, Peers};
 use crate::poll::{PollStatus, Polls};
 use crate::public::Public;
 use crate::sample::Sampler;
+pub use link::peer_settings;
 
 /// A running gateway.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub struct Gateway {
     public: Arc<Public>,
     server: Mutex<Option<Server>>,
     polls: Arc<Polls>,
+    /// The link to the other regions, if there is one.
+    peers: Option<Peers>,
     address: std::net::SocketAddr,
     /// The folder that file names in the configuration are relative to.
     folder: PathBuf,
@@ -68,6 +73,9 @@ pub enum StartError {
     /// The public listener could not be opened.
     #[error("the public listener cannot be opened")]
     Listen(#[from] ListenError),
+    /// The link between regions could not be set up.
+    #[error("the link to other regions cannot be set up")]
+    Peers(#[from] PeerError),
     /// The threads that serve it could not be started.
     #[error("the threads of the public listener cannot be started")]
     Workers(#[source] std::io::Error),
@@ -184,12 +192,17 @@ impl Gateway {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             searches: Arc::new(searches(parallelism())),
         });
+        let peers = match peer_settings(&config, folder) {
+            Some(settings) => Some(Peers::start(settings, &public.hub).await?),
+            None => None,
+        };
         let server = listener.serve_on(Arc::clone(&public), &workers);
         let gateway = Self {
             _workers: workers,
             public,
             server: Mutex::new(Some(server)),
             polls,
+            peers,
             address,
             folder: folder.to_owned(),
         };
@@ -203,6 +216,12 @@ impl Gateway {
     #[must_use]
     pub const fn address(&self) -> std::net::SocketAddr {
         self.address
+    }
+
+    /// The address at which other regions read this one's log.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<std::net::SocketAddr> {
+        self.peers.as_ref().and_then(Peers::address)
     }
 
     /// The folder that file names in the configuration are relative to.
@@ -241,6 +260,9 @@ impl Gateway {
             Generation::compile(Arc::clone(config), metrics, &self.folder, Some(&before))?;
         if let Some(server) = &*self.server() {
             server.reload_certificates()?;
+        }
+        if let Some(peers) = &self.peers {
+            peers.reload_certificates()?;
         }
         self.public.hub.retain(retention(config));
         self.public.deliveries.apply(&generation.deliveries);
@@ -421,6 +443,9 @@ impl Gateway {
             self.public.deliveries.drain(within),
             self.polls.drain(within)
         );
+        if let Some(peers) = &self.peers {
+            peers.stop(PEERS_STOP).await;
+        }
         if cut > 0 {
             tracing::warn!(
                 flows = cut,
@@ -529,6 +554,9 @@ fn public_settings(config: &Config, folder: &Path) -> ListenerSettings {
         ..listener_settings(config, &config.listen.public, folder)
     }
 }
+
+/// How long what is being stored of other regions may take to be finished.
+const PEERS_STOP: Duration = Duration::from_secs(5);
 
 /// A little above the longest wait of a long poll.
 const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(40);

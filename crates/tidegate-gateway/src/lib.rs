@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod http;
 pub mod metrics;
 pub mod outbound;
+pub mod peer;
 pub mod poll;
 
 mod again;

@@ -11,11 +11,13 @@ use std::time::Duration;
 use anyhow::Context;
 use tidegate_config::Config;
 use tidegate_console::{Admin, AdminHandler, AdminSettings};
-use tidegate_gateway::gateway::{Gateway, hub_settings, listener_settings};
+use tidegate_gateway::gateway::{Gateway, hub_settings, listener_settings, peer_settings};
 use tidegate_gateway::http::{Listener, ListenerSettings, Server};
+use tidegate_gateway::peer::rejoin::{Fetched, Rejoined, rejoin};
 use tidegate_hub::clock::now;
-use tidegate_hub::hub::{Hub, OpenReport};
+use tidegate_hub::hub::{Hub, HubError, OpenReport};
 use tidegate_types::time::UnixMillis;
+use tokio::runtime::Runtime;
 
 use self::process::Process;
 use self::signals::{Signal, Signals};
@@ -73,7 +75,6 @@ pub(crate) fn run(source: &Source, out: &Out) -> Outcome<Exit> {
 }
 
 fn node(source: &Source, config: Arc<Config>, started: UnixMillis) -> Outcome {
-    let hub = Arc::new(open(&config)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
         .thread_name("tidegate-admin")
@@ -81,6 +82,7 @@ fn node(source: &Source, config: Arc<Config>, started: UnixMillis) -> Outcome {
         .build()
         .context("the runtime cannot be started")
         .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let hub = Arc::new(open(&config, &source.folder(), &runtime)?);
     let ended = runtime.block_on(serve(source, config, &hub, started));
     if ended.is_ok() {
         hub.record("stopped", "the node has stopped", &[]);
@@ -92,26 +94,64 @@ fn node(source: &Source, config: Arc<Config>, started: UnixMillis) -> Outcome {
 }
 
 /// Opens the hub and tells what was found.
-fn open(config: &Config) -> Outcome<Hub> {
+///
+/// Before anything is written the other regions are asked whether they hold more of this region's log.
+fn open(config: &Config, folder: &Path, runtime: &Runtime) -> Outcome<Hub> {
     let mut told = now();
-    let opened = Hub::open(&hub_settings(config), |applied, last| {
-        if now().since(told) >= PROGRESS_EVERY {
-            told = now();
-            tracing::info!(
-                frame.applied = applied.0,
-                frame.last = last.0,
-                "the local views catch up"
-            );
-        }
-    });
-    let (hub, report) = opened
-        .with_context(|| format!("the data in {} cannot be opened", config.data))
-        .map_err(|error| {
-            Failure::new(Exit::Failed, error)
-                .cure("is another node using the folder? Each needs a `data` of its own")
-        })?;
+    let peers = peer_settings(config, folder);
+    let mut rejoined = None;
+    let opened = Hub::open_with(
+        &hub_settings(config),
+        |log| {
+            if let Some(settings) = &peers {
+                rejoined = Some(runtime.block_on(rejoin(settings, log))?);
+            }
+            Ok(())
+        },
+        |applied, last| {
+            if now().since(told) >= PROGRESS_EVERY {
+                told = now();
+                tracing::info!(
+                    frame.applied = applied.0,
+                    frame.last = last.0,
+                    "the local views catch up"
+                );
+            }
+        },
+    );
+    let (hub, report) = opened.map_err(|error| {
+        let cure = match &error {
+            HubError::Rejoin(_) => "see what it says; nothing was written",
+            _ => "is another node using the folder? Each needs a `data` of its own",
+        };
+        let error = anyhow::Error::from(error);
+        Failure::new(
+            Exit::Failed,
+            error.context(format!("the data in {} cannot be opened", config.data)),
+        )
+        .cure(cure)
+    })?;
     tell(&hub, &report);
+    if let Some(rejoined) = rejoined {
+        tell_rejoined(&hub, &rejoined);
+    }
     Ok(hub)
+}
+
+fn tell_rejoined(hub: &Hub, rejoined: &Rejoined) {
+    if !rejoined.unreachable.is_empty() {
+        tracing::warn!(
+            regions = rejoined.unreachable.join(", "),
+            "other regions could not be asked whether they hold more of this region's log"
+        );
+    }
+    if let Some(Fetched { from, first, last }) = &rejoined.fetched {
+        let text = format!(
+            "frames {first} to {last} of this region were not here and were fetched from {from}"
+        );
+        tracing::warn!("{text}");
+        hub.record("log-completed", &text, &[("from", from.clone())]);
+    }
 }
 
 fn tell(hub: &Hub, report: &OpenReport) {
@@ -150,7 +190,14 @@ async fn serve(
     let (admin, server) = administer(&config, &folder, hub, &process, started).await?;
     let (public_address, admin_address) = (gateway.address(), server.address());
     let region = config.region.as_str();
-    tracing::info!(listener.public = %public_address, listener.admin = %admin_address, region, "ready");
+    let peer_address = gateway.peer_address().map(tracing::field::display);
+    tracing::info!(
+        listener.public = %public_address,
+        listener.admin = %admin_address,
+        listener.peer = peer_address,
+        region,
+        "ready"
+    );
     hub.record(
         "started",
         &format!(

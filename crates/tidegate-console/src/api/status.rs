@@ -13,7 +13,9 @@ use tidegate_types::position::FrameNumber;
 use super::health::readiness;
 use crate::admin::Admin;
 use crate::problem::Refusal;
-use crate::view::{LogView, NodeView, ParkView, Status, SubscriptionView, ViewsView};
+use crate::view::{
+    CopyView, LogView, MirrorView, NodeView, ParkView, Status, SubscriptionView, ViewsView,
+};
 
 /// How the node is doing.
 #[utoipa::path(
@@ -51,6 +53,8 @@ pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Result<Json<Statu
         polls: admin.node().polls(),
         parks: admin.hub().parks().into_iter().map(park).collect(),
         feeds: admin.node().feeds(),
+        mirrors: MirrorView::all(admin.hub()),
+        copies: CopyView::all(admin.hub()),
         subscriptions,
     }))
 }

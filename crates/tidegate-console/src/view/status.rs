@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::mirrors::{CopyView, MirrorView};
 use crate::node::{DeliverStatus, FeedStatus, FlowStatus, PollStatus, Readiness};
 
 /// How a node is doing.
@@ -32,6 +33,12 @@ pub struct Status {
     /// Its flows that serve.
     #[serde(default)]
     pub feeds: Vec<FeedStatus>,
+    /// The copies of other regions' logs that are kept here.
+    #[serde(default)]
+    pub mirrors: Vec<MirrorView>,
+    /// What other regions have of this one's log, as they say.
+    #[serde(default)]
+    pub copies: Vec<CopyView>,
     /// The subscriptions that have read something.
     pub subscriptions: Vec<SubscriptionView>,
 }

@@ -1,6 +1,8 @@
 //! A feed and its consumers, compiled.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 use tidegate_config::Config;
@@ -9,7 +11,7 @@ use tidegate_core::feed::cursor::{CursorKeys, FilterHash};
 use tidegate_core::log::entry::Entry;
 use tidegate_map::Filter;
 use tidegate_types::name::kind_matches;
-use tidegate_types::position::Place;
+use tidegate_types::position::{Incarnation, Place};
 use tidegate_types::secret::Secret;
 
 use super::key::KeyFile;
@@ -32,7 +34,15 @@ pub(crate) struct FeedDoor {
     pub(super) metrics: FeedMetrics,
     /// The first frame within its retention.
     pub(super) horizon: Horizon,
+    retention: Option<Duration>,
+    /// The same for the logs of other regions, by origin and life.
+    horizons: Mutex<Horizons>,
 }
+
+type Horizons = BTreeMap<(String, Incarnation), Arc<Horizon>>;
+
+/// Horizons kept at most: as many as there can be lives of origins in a vector and more.
+const HORIZONS_MAX: usize = 1024;
 
 /// A consumer of a feed.
 #[derive(Debug)]
@@ -85,8 +95,23 @@ impl FeedDoor {
             consumers: consumers.into_iter().map(Arc::new).collect(),
             metrics: metrics.feed(&feed.name, &feed.system),
             horizon: Horizon::new(retention),
+            retention,
+            horizons: Mutex::default(),
             feed: feed.clone(),
         })
+    }
+
+    /// The first frame within the feed's retention of a life of another region's log.
+    pub(super) fn horizon_of(&self, origin: &str, life: Incarnation) -> Arc<Horizon> {
+        let mut horizons = self.horizons.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (origin.to_owned(), life);
+        if horizons.len() >= HORIZONS_MAX && !horizons.contains_key(&key) {
+            // They are looked up again when they are needed.
+            horizons.clear();
+        }
+        let horizon = horizons.entry(key);
+        let horizon = horizon.or_insert_with(|| Arc::new(Horizon::new(self.retention)));
+        Arc::clone(horizon)
     }
 
     /// The only consumer of a feed that asks for no token.

@@ -8,12 +8,12 @@ use tidegate_core::feed::{
     Life, MergeLimits, MergedPage, OriginEntry, OriginPage, OriginView, Read, Vector, WHOLE_FRAME,
     before_frame, earliest, merge, plan,
 };
-use tidegate_core::log::engine::{Head, ReadError};
+use tidegate_core::log::engine::{Head, LogReader, ReadError};
 use tidegate_core::log::entry::Entry;
 use tidegate_core::receive::ledger::{Ledger as _, Outcome};
 use tidegate_hub::clock::now;
 use tidegate_hub::hub::Hub;
-use tidegate_hub::query::{PageLimits, QueryError};
+use tidegate_hub::query::{Page, PageLimits, QueryError, scan_log};
 use tidegate_types::id::EventId;
 use tidegate_types::position::{FrameNumber, Place};
 use tidegate_wire::cloudevents::CloudEvent;
@@ -82,6 +82,10 @@ pub(super) struct Reader {
     /// The place of the event that a client of HTTP feeds named.
     named: Option<Place>,
     head: watch::Receiver<Head>,
+    /// Changes when there is more of another region.
+    mirrored: watch::Receiver<u64>,
+    /// Gives what this region took in and nothing else.
+    own_only: bool,
     searches: Arc<Semaphore>,
     pub(super) draining: watch::Receiver<bool>,
 }
@@ -98,9 +102,11 @@ impl Reader {
             consumer: Arc::clone(consumer),
             hub: Arc::clone(&public.hub),
             subsystem: generation.config.subsystem.clone(),
+            own_only: matches!(start, Start::OwnOldest | Start::AfterEvent(_)),
             start,
             named: None,
             head: public.hub.head(),
+            mirrored: public.hub.mirrors().changes(),
             searches: Arc::clone(&public.searches),
             draining: public.draining.subscribe(),
         }
@@ -113,9 +119,9 @@ impl Reader {
         deadline: Instant,
     ) -> Result<EventPage, Refused> {
         let give_up = Instant::now() + SEARCH_MAX;
-        let is_plain = matches!(self.start, Start::OwnOldest | Start::AfterEvent(_));
         loop {
             self.head.mark_unchanged();
+            self.mirrored.mark_unchanged();
             let looked = Instant::now();
             let page = self.search(size).await?;
             self.start = Start::After(page.position.clone());
@@ -128,7 +134,7 @@ impl Reader {
             if !page.at_end && late < give_up {
                 continue;
             }
-            if !page.at_end && is_plain {
+            if !page.at_end && self.own_only {
                 // An empty page would mean the end of the feed.
                 return Err(Refused::Searching);
             }
@@ -138,6 +144,9 @@ impl Reader {
             // Whatever ends the wait, the next turn answers with what there is.
             tokio::select! {
                 _ = self.head.changed() => tokio::time::sleep_until(looked + LOOK_EVERY).await,
+                _ = self.mirrored.changed(), if !self.own_only => {
+                    tokio::time::sleep_until(looked + LOOK_EVERY).await;
+                }
                 _ = self.draining.changed() => {}
                 () = tokio::time::sleep_until(deadline) => {}
             }
@@ -164,6 +173,7 @@ impl Reader {
             consumer: Arc::clone(&self.consumer),
             hub: Arc::clone(&self.hub),
             subsystem: self.subsystem.clone(),
+            own_only: self.own_only,
             size,
         };
         let start = self.start.clone();
@@ -180,6 +190,7 @@ struct Search {
     consumer: Arc<ConsumerDoor>,
     hub: Arc<Hub>,
     subsystem: String,
+    own_only: bool,
     size: PageSize,
 }
 
@@ -230,21 +241,52 @@ impl Search {
         Ok((merge(plan.from, pages, limits), named))
     }
 
-    /// What this region holds of all origins: its own log.
+    /// What this region holds of all origins: its own log first, then its mirrors.
     fn views(&self) -> Vec<OriginView> {
-        let reader = self.hub.reader();
-        let bounds = reader.bounds();
-        let after_head = bounds.head.frame.next();
-        let retained = self.feed.horizon.frame(now(), &*reader);
-        vec![OriginView {
+        let own = &*self.hub.reader();
+        let retained = self.feed.horizon.frame(now(), own);
+        let mut views = vec![OriginView {
             origin: self.hub.origin().to_owned(),
-            lives: vec![Life {
-                incarnation: bounds.incarnation,
-                first: bounds.first.max(retained).min(after_head),
-                last: bounds.head.frame,
-                ended: false,
-            }],
-        }]
+            lives: vec![life(own, retained, false)],
+        }];
+        if self.own_only {
+            return views;
+        }
+        for mirror in self.hub.mirrors().list() {
+            let lives = mirror.lives();
+            let lives = lives.iter().map(|it| {
+                let horizon = self.feed.horizon_of(mirror.origin(), it.incarnation);
+                let reader = &*it.reader;
+                life(reader, horizon.frame(now(), reader), it.ended)
+            });
+            views.push(OriginView {
+                origin: mirror.origin().to_owned(),
+                lives: lives.collect(),
+            });
+        }
+        views
+    }
+
+    /// A step through the log of one origin.
+    fn scan(
+        &self,
+        read: &Read,
+        limits: PageLimits,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<Page, QueryError> {
+        if read.origin == self.hub.origin() {
+            return self.hub.scan(Some(read.after), limits, wanted);
+        }
+        let mirror = self.hub.mirrors().of(&read.origin);
+        let life = mirror.and_then(|it| it.life(read.after.incarnation));
+        let Some(life) = life else {
+            // It was removed since the plan was made.
+            let first = read.last.next();
+            return Err(ReadError::Trimmed { first }.into());
+        };
+        scan_log(&*life.reader, Some(read.after), limits, |_, entry| {
+            wanted(entry)
+        })
     }
 
     fn read(&self, read: &Read) -> Result<OriginPage<CloudEvent>, Refused> {
@@ -254,7 +296,7 @@ impl Search {
             scan_bytes: STEP_BYTES,
         };
         let wanted = |entry: &Entry| self.consumer.wants(entry, &self.subsystem);
-        let page = self.hub.scan(Some(read.after), limits, wanted)?;
+        let page = self.scan(read, limits, wanted)?;
         let found = page.found.into_iter().filter_map(|found| {
             let Entry::Event(entry) = found.entry else {
                 return None;
@@ -327,6 +369,17 @@ impl Search {
             None => page.through.is_some_and(|through| through >= start),
         };
         Ok(if nothing_before { start } else { mark })
+    }
+}
+
+/// One life of a log, as far back as the feed reaches.
+fn life(reader: &dyn LogReader, retained: FrameNumber, ended: bool) -> Life {
+    let bounds = reader.bounds();
+    Life {
+        incarnation: bounds.incarnation,
+        first: bounds.first.max(retained).min(bounds.head.frame.next()),
+        last: bounds.head.frame,
+        ended,
     }
 }
 

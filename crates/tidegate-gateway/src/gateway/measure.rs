@@ -1,5 +1,7 @@
 //! What the hub and the listener count, as metrics.
 
+mod mirrors;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,6 +33,7 @@ impl Gateway {
                 subscription_series(samples, &public)?;
                 feed_series(samples, &public)?;
                 deliver_series(samples, &public)?;
+                mirrors::series(samples, &public.hub)?;
                 books::series(samples, &public.books)
             }
             None => Ok(()),

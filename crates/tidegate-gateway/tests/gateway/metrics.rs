@@ -91,10 +91,13 @@ async fn the_page_lists_every_series_and_no_other() {
     let mut exposed = exposed(&site.gateway().metrics_text());
     assert!(exposed.len() > 30);
     let documented = documented(&page("metrics.md"));
-    // There is no park before an endpoint has been away for long, and no age before a source has answered: name
+    // There is no park before an endpoint has been away for long, no age before a source has answered, and no
+    // mirror with one region: name
     // and kind are there, and no sample.
     for (name, told) in &mut exposed {
-        let later = name.starts_with("tidegate_park_") || name.starts_with("tidegate_poll_");
+        let later = ["park_", "poll_", "mirror_", "copy_"]
+            .iter()
+            .any(|it| name.starts_with(&format!("tidegate_{it}")));
         if later
             && told.1.is_empty()
             && let Some((_, labels)) = documented.get(name)

@@ -22,6 +22,7 @@ pub(crate) async fn status(node: &Node, out: &Out) -> Outcome {
     parks(&status.parks, out)?;
     polls(&status.polls, out)?;
     feeds(&status.feeds, out)?;
+    mirrors(&status, out)?;
     if status.subscriptions.is_empty() {
         return Ok(());
     }
@@ -264,6 +265,50 @@ fn feeds(feeds: &[FeedStatus], out: &Out) -> Outcome {
                 consumer.behind_frames.to_string(),
             ]);
         }
+    }
+    table.print(out, "")
+}
+
+fn mirrors(status: &Status, out: &Out) -> Outcome {
+    if !status.mirrors.is_empty() {
+        out.line("")?;
+        let mut table = Table::new(&[
+            "MIRROR OF",
+            "STATE",
+            "FRAMES BEHIND",
+            "LAG",
+            "LAST FRAME",
+            "SIZE",
+            "REASON",
+        ]);
+        for mirror in &status.mirrors {
+            let frame = mirror.lives.last().map(|it| it.last_frame.to_string());
+            let lag = mirror
+                .lag_ms
+                .map(|ms| format!("{}.{} s", ms / 1000, ms % 1000 / 100));
+            table.row([
+                mirror.origin.clone(),
+                mirror.state.clone(),
+                mirror.behind_frames.to_string(),
+                lag.unwrap_or_else(|| "-".to_owned()),
+                frame.unwrap_or_else(|| "-".to_owned()),
+                rounded(mirror.bytes),
+                mirror.reason.clone().unwrap_or_default(),
+            ]);
+        }
+        table.print(out, "")?;
+    }
+    if status.copies.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut table = Table::new(&["COPY IN", "FRAMES BEHIND", "LAST FRAME"]);
+    for copy in &status.copies {
+        table.row([
+            copy.region.clone(),
+            copy.behind_frames.to_string(),
+            copy.frame.to_string(),
+        ]);
     }
     table.print(out, "")
 }

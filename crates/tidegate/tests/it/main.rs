@@ -12,6 +12,7 @@ mod look;
 mod node;
 mod plan;
 mod quickstart;
+mod regions;
 mod reload;
 mod schemes;
 mod signals;

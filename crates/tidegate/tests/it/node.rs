@@ -45,14 +45,29 @@ pub(crate) fn tidegate(arguments: &[&str]) -> Command {
 /// A folder with a configuration and the data of a node.
 pub(crate) struct Place {
     folder: TempDir,
+    /// Which region of several the node is.
+    region: Option<&'static str>,
 }
 
 impl Place {
     pub(crate) fn new(config: &str) -> Self {
         let place = Self {
             folder: TempDir::new().unwrap(),
+            region: None,
         };
         place.write(config);
+        place
+    }
+
+    /// The place of one of several regions; the configuration says what it listens on.
+    pub(crate) fn of_region(region: &'static str, config: &str) -> Self {
+        let place = Self {
+            folder: TempDir::new().unwrap(),
+            region: Some(region),
+        };
+        let data = place.folder.path().join("data");
+        let text = format!("subsystem: orders\ndata: {}\n{config}", data.display());
+        fs::write(place.config(), text).unwrap();
         place
     }
 
@@ -74,14 +89,21 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         let config = self.config();
         let mut all = vec!["--config", config.to_str().unwrap()];
+        all.extend(self.region());
         all.extend(arguments);
         tidegate(&all).output().unwrap()
+    }
+
+    fn region(&self) -> Vec<&'static str> {
+        self.region.map_or_else(Vec::new, |it| vec!["--region", it])
     }
 
     /// Starts a node and waits until it is ready.
     pub(crate) fn start(&self) -> Node<'_> {
         let config = self.config();
-        let mut child = tidegate(&["run", "--config", config.to_str().unwrap()])
+        let mut all = vec!["run", "--config", config.to_str().unwrap()];
+        all.extend(self.region());
+        let mut child = tidegate(&all)
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
