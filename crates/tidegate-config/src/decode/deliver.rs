@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tidegate_map::RequestSpec;
 use tidegate_wire::aws::Target;
+use tidegate_wire::framing;
 use tidegate_wire::signature::{Signer, Spec};
 
 use super::Decoder;
@@ -129,6 +130,7 @@ impl Decoder<'_> {
         let address = system.and_then(|system| self.address(system, fields, (scope, systems)));
         self.no_parts(system, fields, systems);
         let request = self.request(deliver);
+        self.idempotency_header(deliver.fields("idempotency")?);
         let sign = match deliver.get("sign") {
             None => Some(None),
             Some(item) => item.fields().and_then(|it| self.sign(it)).map(Some),
@@ -159,6 +161,15 @@ impl Decoder<'_> {
                 .label("`mode: partitioned`")
                 .help("declare each part as a system of its own, with a flow whose `when` picks its events"),
             );
+        }
+    }
+
+    /// Reports a name that the gateway uses for something else.
+    fn idempotency_header(&mut self, idempotency: &Fields) {
+        let name = idempotency.text("header").unwrap_or_default();
+        if framing::is_framing(&name) || name.eq_ignore_ascii_case("content-type") {
+            let help = "name one that the other side looks at, such as `idempotency-key`";
+            self.cannot_be_set(&name, idempotency.span_of("header"), help);
         }
     }
 

@@ -66,14 +66,19 @@ impl Decoder<'_> {
             let is_ours = help.is_some() || framing::is_framing(name);
             if is_ours || HeaderName::try_from(name.as_str()).is_err() {
                 let help = help.map_or("remove it: the gateway writes it itself", |(_, help)| help);
-                self.report(
-                    Problem::new(Code::BadValue, *span, format!("`{name}` cannot be set"))
-                        .label("not possible here")
-                        .help(help),
-                );
+                self.cannot_be_set(name, *span, help);
             }
         }
         self.expressions(fields)
+    }
+
+    /// Reports a header that is the gateway's own.
+    pub(super) fn cannot_be_set(&mut self, name: &str, span: Span, help: &str) {
+        self.report(
+            Problem::new(Code::BadValue, span, format!("`{name}` cannot be set"))
+                .label("not possible here")
+                .help(help),
+        );
     }
 
     /// Names and their expressions; `None` if one is broken.
