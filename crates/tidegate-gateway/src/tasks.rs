@@ -159,13 +159,13 @@ mod tests {
     /// Tasks that tell when they begin and end, and end when they are told to.
     struct World {
         tasks: Tasks<u32>,
-        told: mpsc::UnboundedSender<(&'static str, u32)>,
-        heard: mpsc::UnboundedReceiver<(&'static str, u32)>,
+        told: mpsc::Sender<(&'static str, u32)>,
+        heard: mpsc::Receiver<(&'static str, u32)>,
     }
 
     impl World {
         fn new() -> Self {
-            let (told, heard) = mpsc::unbounded_channel();
+            let (told, heard) = mpsc::channel(16);
             let tasks = Tasks::new(Vec::new());
             Self { tasks, told, heard }
         }
@@ -181,9 +181,9 @@ mod tests {
                 |flow, mut stop| {
                     let (told, (name, version)) = (self.told.clone(), **flow);
                     let work = async move {
-                        told.send((name, version)).unwrap();
+                        told.try_send((name, version)).unwrap();
                         stop.asked().await;
-                        told.send(("end", version)).unwrap();
+                        told.try_send(("end", version)).unwrap();
                     };
                     (version, work)
                 },
