@@ -33,6 +33,7 @@
 //!   [`Delivery::handle_appended`]; if any was refused, once all have ended,
 //!   [`Delivery::handle_refused`]: they will be offered again, and what is then there twice does
 //!   no harm, since views keep them by fault, by place and by key.
+//! - **[`Output::Replayed`]**: tell whoever called [`Delivery::handle_replay`].
 //! - **[`Output::Note`]**: write it as a system event.
 //!
 //! `now` is wall time, since it stands in the log. If it goes back by more than a second, all
@@ -67,15 +68,24 @@ mod pins;
 mod progress;
 pub mod settings;
 
+use tidegate_types::id::EventId;
+
 pub use breaker::BreakerState;
 pub use classify::{Answer, AttemptResult, Class, Classification, Failure, Rule};
 pub(crate) use lane::LaneKey;
-pub use machine::{Delivery, RESUBMITTED_MAX, Status};
+pub use machine::{Delivery, REPLAYS_MAX, RESUBMITTED_MAX, Status};
 pub use output::{
     Append, Arrival, AttemptId, Discard, FaultRefusal, HeldBy, IdempotencyKey, Note, Output, Page,
-    Purpose, ReadRequest, Resubmission, Send, SendEvent, SetAside, Verdict,
+    Purpose, ReadRequest, Replay, ReplayRefusal, Replayed, Resubmission, Send, SendEvent, SetAside,
+    Verdict,
 };
 pub use progress::{Progress, Restored};
 pub use settings::{
     Batch, BreakerSettings, InvalidSchedule, OnFault, Order, Rate, Schedule, Settings, Window,
 };
+
+/// Identity of the fault that an event becomes for a flow, the same whenever it does.
+#[must_use]
+pub fn fault_of(flow: &str, id: EventId) -> EventId {
+    id.child(&format!("deliver/{flow}"))
+}

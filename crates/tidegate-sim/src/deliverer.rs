@@ -211,6 +211,7 @@ impl World {
                 Output::Append(append) => self.append(at, append),
                 Output::Read(request) => self.read_soon(at, request),
                 Output::Fetch(places) => self.fetch_soon(at, places),
+                Output::Replayed(_) => {}
                 Output::Note(note) => self.flow_note(&note),
             }
         }

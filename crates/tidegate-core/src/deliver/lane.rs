@@ -120,8 +120,70 @@ pub(super) struct Item<B> {
     pub(super) alone: bool,
     /// Its last counted failure is in the log.
     pub(super) recorded: bool,
-    /// It was set aside before, and is sent again.
-    pub(super) again: Option<Resubmitted>,
+    /// It is settled, and is sent again.
+    pub(super) again: Option<Again>,
+}
+
+impl<B> Item<B> {
+    /// An event that is sent again: in a request of its own, since it says nothing of others.
+    pub(super) fn again(
+        (id, lane): (EventId, LaneKey),
+        (bytes, body): (usize, B),
+        now: UnixMillis,
+        again: Again,
+    ) -> Self {
+        Self {
+            id,
+            lane,
+            seq: 0,
+            bytes,
+            body: Some(body),
+            state: ItemState::Behind,
+            attempts: 0,
+            sent: 0,
+            uncounted: 0,
+            probes_failed: 0,
+            delivered_then: 0,
+            since: None,
+            next: now,
+            alone: true,
+            recorded: false,
+            again: Some(again),
+        }
+    }
+
+    pub(super) const fn is_replay(&self) -> bool {
+        matches!(self.again, Some(Again::Replayed { .. }))
+    }
+}
+
+/// Why an event is sent that is settled.
+#[derive(Clone, Debug)]
+pub(super) enum Again {
+    /// It was set aside, and its fault is to be closed.
+    Resubmitted(Resubmitted),
+    /// An operator wants it; nothing is written of it.
+    Replayed {
+        /// When the operator asked, if it is to have a new idempotency key; else 0.
+        renewed: u64,
+    },
+}
+
+impl Again {
+    /// The fault it was set aside as.
+    pub(super) const fn fault(&self) -> Option<EventId> {
+        match self {
+            Self::Resubmitted(again) => Some(again.fault),
+            Self::Replayed { .. } => None,
+        }
+    }
+
+    pub(super) const fn renewed(&self) -> u64 {
+        match self {
+            Self::Resubmitted(again) => again.renewed,
+            Self::Replayed { renewed } => *renewed,
+        }
+    }
 }
 
 /// What is known of an event that was set aside before.

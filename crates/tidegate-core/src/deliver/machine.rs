@@ -3,6 +3,7 @@
 mod answer;
 mod faults;
 mod read;
+mod replay;
 mod send;
 mod settle;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 
 use super::breaker::{Breaker, BreakerState};
-use super::lane::{Item, ItemState, Lane, LaneKey};
+use super::lane::{Again, Item, ItemState, Lane, LaneKey};
 use super::output::{AttemptId, Note, Output};
 use super::pace::Pace;
 use super::pins::Pins;
@@ -25,10 +26,12 @@ use super::progress::Restored;
 use super::settings::Settings;
 use crate::random::Random;
 pub use faults::RESUBMITTED_MAX;
+pub use replay::REPLAYS_MAX;
 
 use answer::Attempt;
 use faults::Aside;
 use read::Reading;
+use replay::Replays;
 use settle::Settling;
 
 /// Notes that wait to be taken; a shell that drains the outputs never has more than a few.
@@ -78,6 +81,7 @@ pub struct Delivery<B> {
     asides_count: usize,
     /// Faults that are being resubmitted.
     resubmitted: BTreeSet<EventId>,
+    replays: Replays,
     notes: VecDeque<Note>,
     notes_lost: u64,
     held_noted: bool,
@@ -110,6 +114,8 @@ pub struct Status {
     pub settling: usize,
     /// Events delivered since the start.
     pub delivered: u64,
+    /// Settled events that are being sent again because an operator replays them.
+    pub replaying: usize,
 }
 
 impl<B: Clone> Delivery<B> {
@@ -146,6 +152,7 @@ impl<B: Clone> Delivery<B> {
             asides: BTreeMap::new(),
             asides_count: 0,
             resubmitted: BTreeSet::new(),
+            replays: Replays::default(),
             notes: VecDeque::new(),
             notes_lost: 0,
             held_noted: false,
@@ -169,6 +176,9 @@ impl<B: Clone> Delivery<B> {
         self.advance(now);
         if let Some(note) = self.next_note() {
             return Some(Output::Note(note));
+        }
+        if let Some(replayed) = self.replays.ended.pop_front() {
+            return Some(Output::Replayed(replayed));
         }
         if let Some(append) = self.next_append() {
             return Some(Output::Append(append));
@@ -244,6 +254,7 @@ impl<B: Clone> Delivery<B> {
             lanes_held: self.lanes_held,
             settling: self.settling.count(),
             delivered: self.delivered,
+            replaying: self.replays.under_way,
         }
     }
 
@@ -298,7 +309,7 @@ impl<B: Clone> Delivery<B> {
         let Some(item) = self.items.get_mut(&place) else {
             return;
         };
-        let fault = item.again.as_ref().map(|again| again.fault);
+        let fault = item.again.as_ref().and_then(Again::fault);
         if item.state != ItemState::Behind || (lane.blocked.is_some() && lane.blocked != fault) {
             return;
         }

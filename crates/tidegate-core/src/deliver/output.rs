@@ -77,6 +77,8 @@ pub enum Output<B> {
     Read(ReadRequest),
     /// Read the content of these events again; [`super::Delivery::handle_body`] for each follows.
     Fetch(Vec<Place>),
+    /// A replay has ended: tell whoever asked for it.
+    Replayed(Replayed),
     /// Something for the timeline.
     Note(Note),
 }
@@ -199,6 +201,63 @@ pub struct Resubmission<B> {
     pub renew_key: bool,
     /// Who asks.
     pub by: String,
+}
+
+/// A settled event that an operator wants sent once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay<B> {
+    /// Where it stands in the log.
+    pub place: Place,
+    /// Its identity.
+    pub id: EventId,
+    /// Its key; empty if it has none.
+    pub key: String,
+    /// Bytes of memory that `body` keeps.
+    pub bytes: usize,
+    /// Its content.
+    pub body: B,
+    /// Send it although later events of its key were delivered.
+    pub superseded: bool,
+    /// Use a new idempotency key, since the endpoint may remember the old one.
+    pub renew_key: bool,
+}
+
+/// How a replay ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Where the event stands.
+    pub place: Place,
+    /// Its identity.
+    pub id: EventId,
+    /// Why it was not taken, for people; `None` if it was.
+    pub failed: Option<String>,
+}
+
+/// Why an event is not replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayRefusal {
+    /// It is not settled, or something before it is not.
+    #[error("it is still going to be delivered, or stands behind something that is")]
+    Pending,
+    /// It is on its way again already.
+    #[error("it is being replayed or resubmitted already")]
+    UnderWay,
+    /// Its key waits.
+    #[error("its key waits for a fault, or for what stands before: replay it when the key goes on")]
+    Held,
+    /// Order would be broken, and the command does not say that it may be.
+    #[error(
+        "later events of its key may have been delivered, and it would overwrite what they brought: replay it with `superseded` if it may"
+    )]
+    Superseded,
+    /// Too many are on their way.
+    #[error(
+        "{limit} events are being replayed, the most at a time, or their contents fill the memory of the flow: try again when some are done"
+    )]
+    Busy {
+        /// How many are allowed.
+        limit: usize,
+    },
 }
 
 /// An open fault of this flow that is given up.

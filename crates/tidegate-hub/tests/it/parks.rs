@@ -194,7 +194,7 @@ impl Flow {
 
     fn obey(&mut self, hub: &Hub, output: Output<Arc<Event>>) {
         match output {
-            Output::Note(_) => {}
+            Output::Note(_) | Output::Replayed(_) => {}
             Output::Send(send) => {
                 let event = &send.events[0].body;
                 let result = self.answer(event);

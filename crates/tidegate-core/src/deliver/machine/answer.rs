@@ -8,10 +8,12 @@ use tidegate_types::time::UnixMillis;
 
 use super::Delivery;
 use super::read::BODY_KEPT;
+use super::replay::REPLAY_WAIT_MAX;
 use super::send::PROBES_MAX;
 use crate::deliver::breaker::Worked;
 use crate::deliver::classify::{Answer, AttemptResult, Class, Failure};
-use crate::deliver::lane::{ItemState, LaneKey};
+use crate::deliver::fault_of;
+use crate::deliver::lane::{Again, ItemState, LaneKey};
 use crate::deliver::output::{AttemptId, Note, SetAside, Verdict};
 use crate::log::entry::{Blame, FaultCause, ReceiptOutcome, Retrying};
 
@@ -106,15 +108,19 @@ impl<B: Clone> Delivery<B> {
             let Some(item) = self.items.get_mut(place) else {
                 continue;
             };
-            let outcome = ReceiptOutcome::Delivered {
-                status,
-                endpoint: 0,
-            };
-            item.state = ItemState::Settling(outcome);
             let lane = item.lane.clone();
-            self.settle(*place, outcome);
-            self.close_resubmitted(*place);
-            self.delivered = self.delivered.saturating_add(1);
+            if item.is_replay() {
+                self.replay_ended(*place, None);
+            } else {
+                let outcome = ReceiptOutcome::Delivered {
+                    status,
+                    endpoint: 0,
+                };
+                item.state = ItemState::Settling(outcome);
+                self.settle(*place, outcome);
+                self.close_resubmitted(*place);
+                self.delivered = self.delivered.saturating_add(1);
+            }
             let [last, _] = &self.successes;
             if last.as_ref().is_none_or(|(key, _)| *key != lane) {
                 self.successes.swap(0, 1);
@@ -273,6 +279,9 @@ impl<B: Clone> Delivery<B> {
             .unwrap_or_default()
             .min(self.settings.retry_after_max);
         let next = now.plus(self.random.jitter(delay).max(asked));
+        if item.is_replay() && next.since(now) > REPLAY_WAIT_MAX {
+            return self.replay_ended(place, Some(failed.text.clone()));
+        }
         // What was set aside stays a fault in the log whatever happens: no record is needed.
         if item.again.is_none() {
             item.recorded = false;
@@ -362,9 +371,10 @@ impl<B: Clone> Delivery<B> {
         let Some(item) = self.items.get_mut(&place) else {
             return;
         };
-        if let Some(again) = &item.again {
-            let fault = again.fault;
-            return self.resubmission_failed(place, fault, message);
+        match item.again.as_ref().map(Again::fault) {
+            Some(Some(fault)) => return self.resubmission_failed(place, fault, message),
+            Some(None) => return self.replay_ended(place, Some(message)),
+            None => {}
         }
         item.state = ItemState::SettingAside;
         let id = item.id;
@@ -382,9 +392,8 @@ impl<B: Clone> Delivery<B> {
         });
     }
 
-    /// Identity of the fault that an event becomes for this flow, the same whenever it does.
     pub(super) fn fault_of(&self, id: EventId) -> EventId {
-        id.child(&format!("deliver/{}", self.settings.flow))
+        fault_of(&self.settings.flow, id)
     }
 
     fn resubmission_failed(&mut self, place: Place, fault: EventId, text: String) {

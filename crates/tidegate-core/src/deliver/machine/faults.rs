@@ -5,7 +5,7 @@ use tidegate_types::position::Place;
 use tidegate_types::time::UnixMillis;
 
 use super::Delivery;
-use crate::deliver::lane::{Item, ItemState, LaneKey, Resubmitted};
+use crate::deliver::lane::{Again, Item, ItemState, LaneKey, Resubmitted};
 use crate::deliver::output::{Discard, FaultRefusal, Note, Resubmission};
 use crate::log::entry::{Closing, FaultClosed};
 
@@ -53,33 +53,16 @@ impl<B: Clone> Delivery<B> {
             return Err(FaultRefusal::Superseded);
         }
         self.resubmitted.insert(fault.fault);
-        let item = Item {
-            id: fault.id,
-            lane: key.clone(),
-            seq: 0,
-            bytes: fault.bytes,
-            body: Some(fault.body),
-            state: ItemState::Behind,
-            attempts: 0,
-            sent: 0,
-            uncounted: 0,
-            probes_failed: 0,
-            delivered_then: 0,
-            since: None,
-            next: self.now,
-            alone: true,
-            recorded: false,
-            again: Some(Resubmitted {
-                fault: fault.fault,
-                set_aside: fault.set_aside,
-                superseded: overtaken,
-                renewed: if fault.renew_key { self.now.0 } else { 0 },
-                by: fault.by,
-            }),
-        };
-        self.hold_body(&item);
-        self.items.insert(fault.place, item);
-        self.put_first(fault.place, &key);
+        let again = Again::Resubmitted(Resubmitted {
+            fault: fault.fault,
+            set_aside: fault.set_aside,
+            superseded: overtaken,
+            renewed: if fault.renew_key { self.now.0 } else { 0 },
+            by: fault.by,
+        });
+        let (event, content) = ((fault.id, key), (fault.bytes, fault.body));
+        let item = Item::again(event, content, self.now, again);
+        self.put_first(fault.place, item);
         Ok(())
     }
 
@@ -154,7 +137,7 @@ impl<B: Clone> Delivery<B> {
     /// If the event was resubmitted, its fault is closed together with the receipt.
     pub(super) fn close_resubmitted(&mut self, place: Place) {
         let again = self.items.get(&place).and_then(|item| item.again.as_ref());
-        let Some(again) = again else {
+        let Some(Again::Resubmitted(again)) = again else {
             return;
         };
         self.settling.closed.push_back(FaultClosed {
@@ -195,15 +178,19 @@ impl<B: Clone> Delivery<B> {
         })
     }
 
-    /// The event goes before all of its lane that are not on their way.
-    fn put_first(&mut self, place: Place, key: &LaneKey) {
+    /// The event is sent again, before all of its lane that are not on their way. A replay goes behind
+    /// what is sent again already, so that several keep their order.
+    pub(super) fn put_first(&mut self, place: Place, item: Item<B>) {
+        let (key, is_replay) = (item.lane.clone(), item.is_replay());
+        self.hold_body(&item);
+        self.items.insert(place, item);
         let lane = self.lanes.entry(key.clone()).or_default();
         let moves = |place: &Place| {
             self.items.get(place).is_some_and(|item| {
                 matches!(
                     item.state,
                     ItemState::UnderWay(_) | ItemState::SettingAside | ItemState::Settling(_)
-                )
+                ) || (is_replay && item.again.is_some())
             })
         };
         let at = lane
@@ -219,6 +206,6 @@ impl<B: Clone> Delivery<B> {
             item.state = ItemState::Behind;
             self.ready_count = self.ready_count.saturating_sub(1);
         }
-        self.promote(key);
+        self.promote(&key);
     }
 }

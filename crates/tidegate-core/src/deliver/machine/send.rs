@@ -6,7 +6,7 @@ use tidegate_types::time::UnixMillis;
 use super::Delivery;
 use super::answer::Attempt;
 use crate::deliver::breaker::BreakerState;
-use crate::deliver::lane::ItemState;
+use crate::deliver::lane::{Again, ItemState};
 use crate::deliver::output::{AttemptId, IdempotencyKey, Send, SendEvent};
 use crate::deliver::settings::Batch;
 
@@ -188,7 +188,7 @@ impl<B: Clone> Delivery<B> {
             id: item.id,
             key: IdempotencyKey {
                 id: item.id,
-                renewed: item.again.as_ref().map_or(0, |again| again.renewed),
+                renewed: item.again.as_ref().map_or(0, Again::renewed),
             },
             sent_before: item.sent,
             body: item.body.clone()?,

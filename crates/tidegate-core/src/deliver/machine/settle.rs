@@ -14,7 +14,7 @@ use tidegate_types::time::UnixMillis;
 
 use super::Delivery;
 use crate::books::HourTally;
-use crate::deliver::lane::{Item, ItemState, LaneKey};
+use crate::deliver::lane::{Again, Item, ItemState, LaneKey};
 use crate::deliver::output::{Append, Note, SetAside};
 use crate::deliver::settings::OnFault;
 use crate::log::entry::{FaultClosed, HeldLane, Receipt, ReceiptOutcome, Receipts, Retrying};
@@ -410,15 +410,14 @@ impl<B: Clone> Delivery<B> {
             return None;
         }
         let lane = self.lanes.get_mut(key)?;
-        let is_open = |place: &&Place| {
-            // What was set aside has its receipt.
-            let again = self
-                .items
-                .get(place)
-                .is_some_and(|item| item.again.is_some());
-            !again && !places.contains(place)
+        // What is sent again has its receipt.
+        let is_new = |place: &&Place| {
+            let item: Option<&Item<B>> = self.items.get(place);
+            item.is_none_or(|item| item.again.is_none())
         };
-        let first = lane.queue.iter().find(is_open).copied().or(lane.more);
+        let mut new = lane.queue.iter().filter(is_new).copied();
+        let held_from = new.clone().next().into_iter().chain(lane.more).min();
+        let first = new.find(|place| !places.contains(place)).or(lane.more);
         if first.is_none() && lane.blocked.is_none() {
             let held = std::mem::take(&mut lane.held);
             if !std::mem::take(&mut lane.doubtful) && !held {
@@ -442,8 +441,7 @@ impl<B: Clone> Delivery<B> {
         if !std::mem::replace(&mut lane.held, true) {
             self.lanes_held = self.lanes_held.saturating_add(1);
             under_way.held.push(key.clone());
-            let first = lane.queue.front().into_iter().chain(&lane.more).min();
-            under_way.held_from = under_way.held_from.iter().chain(first).min().copied();
+            under_way.held_from = under_way.held_from.into_iter().chain(held_from).min();
             for place in &lane.queue {
                 self.pins.remove_event(*place);
             }
@@ -556,6 +554,7 @@ impl<B: Clone> Delivery<B> {
             if let Some(lane) = self.lanes.get_mut(&key) {
                 lane.blocked = Some(fault);
             }
+            self.end_replays(&key, fault);
             self.park(&key, 1);
         } else {
             self.remember_aside(&key, fault, place);
@@ -587,8 +586,8 @@ impl<B: Clone> Delivery<B> {
             }
         }
         self.leave_lane(receipt.place, &key);
-        if let Some(again) = item.again {
-            self.resubmitted.remove(&again.fault);
+        if let Some(fault) = item.again.as_ref().and_then(Again::fault) {
+            self.resubmitted.remove(&fault);
         }
     }
 }

@@ -146,3 +146,10 @@ proptest! {
         play(seed);
     }
 }
+
+/// Else the worlds above would say nothing of replays.
+#[test]
+fn operators_replay_in_these_worlds() {
+    let replayed: u32 = (0..8).map(|seed| play(seed).replayed).sum();
+    assert!(replayed > 0);
+}

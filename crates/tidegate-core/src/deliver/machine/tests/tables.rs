@@ -1,5 +1,7 @@
 //! Single rules, one machine at a time, by hand.
 
+mod replays;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ struct Shell {
     append: Option<Append<u64>>,
     progress: Progress,
     notes: Vec<Note>,
+    /// Replays that ended, and why they failed.
+    replayed: Vec<(u64, Option<String>)>,
     faults: Vec<(EventId, u64)>,
     closed: Vec<FaultClosed>,
     outcomes: Vec<(u64, ReceiptOutcome)>,
@@ -40,6 +44,7 @@ impl Shell {
             append: None,
             progress: Progress::new("flow", 0),
             notes: Vec::new(),
+            replayed: Vec::new(),
             faults: Vec::new(),
             closed: Vec::new(),
             outcomes: Vec::new(),
@@ -70,6 +75,10 @@ impl Shell {
                         let content = Some((100, place.frame.0));
                         self.machine.handle_body(self.now, place, content);
                     }
+                }
+                Output::Replayed(replayed) => {
+                    let number = replayed.place.frame.0;
+                    self.replayed.push((number, replayed.failed));
                 }
                 Output::Note(note) => self.notes.push(note),
             }

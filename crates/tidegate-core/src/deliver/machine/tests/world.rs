@@ -115,6 +115,9 @@ pub(super) struct World {
     pub(super) reads: u64,
     pub(super) crashed: u32,
     pub(super) superseded_used: bool,
+    /// Events that are being replayed.
+    replays: BTreeSet<u64>,
+    pub(super) replayed: u32,
 }
 
 impl World {
@@ -155,6 +158,8 @@ impl World {
             reads: 0,
             crashed: 0,
             superseded_used: false,
+            replays: BTreeSet::new(),
+            replayed: 0,
         }
     }
 
@@ -264,6 +269,11 @@ impl World {
                 for place in places {
                     self.after(Duration::ZERO, Step::Body(place));
                 }
+            }
+            Output::Replayed(replayed) => {
+                let known = self.replays.remove(&replayed.place.frame.0);
+                assert!(known, "a replay ends twice: {replayed:?}");
+                self.replayed += u32::from(replayed.failed.is_none());
             }
             Output::Note(note) => self.notes.push(note),
         }
@@ -413,8 +423,9 @@ impl World {
     fn check_send(&self, number: u64, event: &SendEvent<u64>, before_it: &[u64]) {
         assert_eq!(event.id, id_of(number));
         let fault = self.faults.iter().any(|(_, (of, _))| *of == number);
+        let replayed = self.replays.contains(&number);
         assert!(
-            fault || !self.settled.contains_key(&number),
+            fault || replayed || !self.settled.contains_key(&number),
             "event {number} has a durable receipt and is sent again"
         );
         let twice = self
@@ -429,7 +440,14 @@ impl World {
             Order::PerKey => !key.is_empty(),
             Order::None => false,
         };
-        if !ordered || self.superseded_used {
+        if !ordered {
+            return;
+        }
+        let mut others = self.under_way.values().flatten();
+        let beside =
+            others.find(|other| self.settings.order == Order::Total || self.key_of(**other) == key);
+        assert_eq!(beside, None, "beside event {number} of the key {key:?}");
+        if self.superseded_used {
             return;
         }
         for earlier in 1..number {
@@ -609,8 +627,9 @@ impl World {
     fn check_bounds(&mut self) {
         let status = self.machine.status();
         let window = &self.settings.window;
-        // Resubmissions have a limit of their own.
-        let most = window.events_max + 2 * window.per_key_max + 64 + RESUBMITTED_MAX;
+        // What is sent again has limits of its own.
+        let again = RESUBMITTED_MAX + REPLAYS_MAX;
+        let most = window.events_max + 2 * window.per_key_max + 64 + again;
         assert!(status.bodies <= most, "{status:?}");
         self.bodies_most = self.bodies_most.max(status.bodies);
         self.in_hand_most = self.in_hand_most.max(status.in_hand);
@@ -623,6 +642,7 @@ impl World {
             self.write_some(append);
         }
         self.under_way.clear();
+        self.replays.clear();
         self.life += 1;
         let (settings, seed) = (self.settings.clone(), self.random.next());
         let restored = self.progress.restored();
@@ -636,6 +656,7 @@ impl World {
         if self.machine.status().gone {
             self.machine.resume(clock);
         }
+        self.replay();
         let open: Vec<_> = self.faults.iter().map(|(id, at)| (*id, *at)).collect();
         for (fault, (number, place)) in open {
             if self.random.next().is_multiple_of(3) {
@@ -675,7 +696,37 @@ impl World {
         self.after_any_life(Duration::from_secs(3600), Step::Operate);
     }
 
-    /// Everything is settled, no fault is open, and the counts agree.
+    /// An operator who replays some of what is there.
+    fn replay(&mut self) {
+        let clock = self.clock();
+        for number in 1..=self.log.len() as u64 {
+            let Logged::Event { key, wanted: true } =
+                &self.log[usize::try_from(number).unwrap() - 1]
+            else {
+                continue;
+            };
+            let open = self.faults.values().any(|(of, _)| *of == number);
+            if open || !self.random.next().is_multiple_of(8) {
+                continue;
+            }
+            let replay = Replay {
+                place: at(number),
+                id: id_of(number),
+                key: key.clone(),
+                bytes: 100,
+                body: number,
+                superseded: true,
+                renew_key: false,
+            };
+            if self.machine.handle_replay(clock, replay).is_ok() {
+                let settled = self.settled.contains_key(&number);
+                assert!(settled, "event {number} is replayed and was never settled");
+                self.replays.insert(number);
+            }
+        }
+    }
+
+    /// Everything is settled, no fault is open, no replay goes on, and the counts agree.
     pub(super) fn assert_finished(&self) {
         for (index, entry) in self.log.iter().enumerate() {
             let number = index as u64 + 1;
@@ -690,6 +741,7 @@ impl World {
             }
         }
         assert!(self.faults.is_empty(), "{:?}", self.faults);
+        assert!(self.replays.is_empty(), "{:?}", self.replays);
         let unwanted = self
             .log
             .iter()
