@@ -8,6 +8,7 @@ mod flows;
 mod health;
 mod params;
 mod reload;
+mod replay;
 mod status;
 mod tail;
 mod timeline;
@@ -41,6 +42,8 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Admin>>)> {
         ("/api/v1/faults/{id}/discard", post(faults::cure::discard)),
         ("/api/v1/flows/{name}/pause", post(flows::pause)),
         ("/api/v1/flows/{name}/resume", post(flows::resume)),
+        ("/api/v1/flows/{name}/replay", post(replay::phase)),
+        ("/api/v1/flows/{name}/replay/{event}", post(replay::event)),
         ("/api/v1/books", get(books::books)),
         ("/api/v1/timeline", get(timeline::timeline)),
         ("/api/v1/reload", post(reload::reload)),
@@ -71,6 +74,8 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Admin>>)> {
         faults::cure::discard,
         flows::pause,
         flows::resume,
+        replay::phase,
+        replay::event,
         books::books,
         timeline::timeline,
         reload::reload,

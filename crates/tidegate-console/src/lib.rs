@@ -27,7 +27,8 @@ pub use admin::{Admin, AdminSettings};
 pub use api::openapi_json;
 pub use node::{
     BooksRefusal, CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus,
-    Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ReplayOptions, ReplayPhase,
+    Replayed, ResubmitOptions, Resubmitted,
 };
 pub use problem::{CODES, Code, CodeRow, Problem};
 pub use serve::AdminHandler;

@@ -33,6 +33,9 @@ pub const QUESTIONS_MAX: usize = 4;
 /// The longest text filter, flow name or the like in a query, in bytes.
 pub const FILTER_BYTES_MAX: usize = 1024;
 
+/// The longest name or reason of an operator, in bytes; it stands in the log.
+pub const SPOKEN_BYTES_MAX: usize = 500;
+
 /// Silence in an event stream before a comment keeps proxies from closing it.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_config::Config;
 use tidegate_core::log::entry::Fault;
 use tidegate_hub::books::Closed;
+use tidegate_types::id::EventId;
 use tidegate_types::position::Place;
 use utoipa::ToSchema;
 
@@ -41,6 +42,9 @@ pub trait Node: Send + Sync + 'static {
 
     /// Tries again what was set aside.
     fn resubmit(&self, fault: OpenFault, how: ResubmitOptions) -> Doing<'_, Resubmitted>;
+
+    /// Sends a settled event once more, and waits for the end of that.
+    fn replay(&self, how: ReplayOptions) -> Doing<'_, Replayed>;
 
     /// Gives up what was set aside, for this reason.
     fn discard(&self, fault: OpenFault, reason: String, by: String) -> Doing<'_, ()>;
@@ -92,6 +96,41 @@ pub struct Resubmitted {
     pub outcome: String,
 }
 
+/// Which event is replayed, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayOptions {
+    /// The flow that shall send it.
+    pub flow: String,
+    /// The event.
+    pub event: EventId,
+    /// Although later events of its key were delivered.
+    pub superseded: bool,
+    /// Under a new idempotency key.
+    pub new_key: bool,
+    /// Only say whether it would be sent.
+    pub dry_run: bool,
+}
+
+/// What became of an event that was replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Replayed {
+    /// The event.
+    pub event: String,
+    /// `delivered`: the endpoint took it; `failed`: it did not; `under-way`: that is not known yet;
+    /// `passed-over`: the flow does not want it; `possible`: it would be sent.
+    pub outcome: String,
+    /// Why it failed, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What whoever replays many events should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayPhase {
+    /// The flow keeps the order of all its events, so they are to be handed in one after another.
+    pub in_one_lane: bool,
+}
+
 /// A command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandRefusal {
@@ -101,6 +140,9 @@ pub enum CommandRefusal {
     /// It cannot be done as things stand.
     #[error("{0}")]
     Conflict(String),
+    /// It may overwrite what is newer, and needs permission.
+    #[error("{0}")]
+    Superseded(String),
     /// Not now.
     #[error("{0}")]
     Busy(String),
@@ -131,6 +173,9 @@ pub struct DeliverStatus {
     pub under_way: u64,
     /// Events that wait for another attempt.
     pub retrying: u64,
+    /// Settled events that an operator replays.
+    #[serde(default)]
+    pub replaying: u64,
     /// Keys that are held back.
     pub keys_held: u64,
     /// Frames between the first event that is not settled and the end of the log; 0 if all are.

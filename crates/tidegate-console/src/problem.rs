@@ -105,6 +105,8 @@ codes! {
         cure "do what the detail says; the fault or flow is as it was";
     BooksReading "TG-0612" 503 "The books are not there yet"
         cure "ask again in a moment: after a start the log of the last two days is read for them";
+    Superseded "TG-0613" 409 "It may overwrite what is newer"
+        cure "ask with `superseded` (`--superseded`) if the other side can tell which version is newer, or if none was delivered";
 }
 
 impl From<CommandRefusal> for Refusal {
@@ -112,6 +114,7 @@ impl From<CommandRefusal> for Refusal {
         let code = match refusal {
             CommandRefusal::NotFound(_) => Code::NotFound,
             CommandRefusal::Conflict(_) => Code::Conflict,
+            CommandRefusal::Superseded(_) => Code::Superseded,
             CommandRefusal::Busy(_) => Code::Busy,
         };
         Self::new(code, refusal.to_string())

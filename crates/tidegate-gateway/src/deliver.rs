@@ -15,6 +15,7 @@ mod flow;
 mod log;
 mod message;
 mod notes;
+mod replay;
 mod request;
 mod status;
 pub mod trial;
@@ -32,6 +33,7 @@ pub use commands::{CommandError, ResubmitRequest, Resubmitted};
 pub(crate) use flow::DeliverFlow;
 pub use flow::EndpointProblem;
 pub(crate) use log::wants;
+pub use replay::{ReplayOutcome, ReplayRequest};
 pub use status::{Breaker, DeliverStatus};
 
 use crate::outbound::{Transport, TransportSettings};

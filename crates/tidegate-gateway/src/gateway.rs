@@ -30,7 +30,8 @@ use crate::again::again;
 use crate::books;
 pub use crate::books::BooksError;
 pub use crate::deliver::{
-    Breaker, CommandError, DeliverStatus, EndpointProblem, ResubmitRequest, Resubmitted,
+    Breaker, CommandError, DeliverStatus, EndpointProblem, ReplayOutcome, ReplayRequest,
+    ResubmitRequest, Resubmitted,
 };
 use crate::deliver::{Deliveries, low_cursor, wants};
 pub use crate::feeds::KeyError;
@@ -374,6 +375,15 @@ impl Gateway {
             return Ok(Resubmitted::Sending);
         }
         again(&self.public, request).await
+    }
+
+    /// Sends a settled event once more, and waits for the end of that. Nothing is written: the books stay as
+    /// they are, and a restart forgets it.
+    ///
+    /// # Errors
+    /// See [`CommandError`]; nothing is sent.
+    pub async fn replay(&self, request: ReplayRequest) -> Result<ReplayOutcome, CommandError> {
+        self.public.deliveries.replay(request).await
     }
 
     /// Gives up what a flow has set aside; what waits for it goes on.

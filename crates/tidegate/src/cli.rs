@@ -88,7 +88,7 @@ pub(crate) enum Command {
     Reload,
     /// How the node is doing.
     Status,
-    /// Look at events.
+    /// Look at events, and send some once more.
     #[command(subcommand)]
     Events(EventsCommand),
     /// Look at what could not be processed, and cure it.
@@ -161,7 +161,7 @@ pub(crate) struct FilterArgs {
     pub(crate) text: Option<String>,
 }
 
-/// Look at events.
+/// Look at events, and send some once more.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventsCommand {
     /// Print events as they come in, until it is interrupted.
@@ -183,6 +183,8 @@ pub(crate) enum EventsCommand {
         /// Its identity.
         id: String,
     },
+    /// Send events of the log once more to one flow: the other side lost what it had taken.
+    Replay(ReplayArgs),
     /// Search the log.
     Search {
         #[command(flatten)]
@@ -200,6 +202,54 @@ pub(crate) enum EventsCommand {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
+}
+
+/// Which events to replay, and how.
+#[derive(Clone, Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["since", "ids"])))]
+pub(crate) struct ReplayArgs {
+    /// The flow that shall send them.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: String,
+    /// Nothing that was appended before: RFC 3339, or how long ago: 15m, 2h, 7d.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Nothing that was appended later: RFC 3339, or how long ago; now by default.
+    #[arg(long, value_name = "TIME", requires = "since")]
+    pub(crate) until: Option<String>,
+    /// The event type, or its beginning followed by `*`: `order.*`.
+    #[arg(long = "type", value_name = "PATTERN", requires = "since")]
+    pub(crate) kind: Option<String>,
+    /// Where they came from: a flow, or `services/NAME`.
+    #[arg(long, value_name = "NAME", requires = "since")]
+    pub(crate) from: Option<String>,
+    /// The partition key.
+    #[arg(long, requires = "since")]
+    pub(crate) key: Option<String>,
+    /// Text in the payload or in the original body.
+    #[arg(long, requires = "since")]
+    pub(crate) text: Option<String>,
+    /// The event with this identity; may be given several times.
+    #[arg(long = "id", value_name = "ID", conflicts_with = "since")]
+    pub(crate) ids: Vec<String>,
+    /// At most this many per second; besides, the flow keeps its own limits.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rate: u32,
+    /// At most this many, the oldest.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) limit: usize,
+    /// Although later events of their keys were delivered, which they may overwrite.
+    #[arg(long)]
+    pub(crate) superseded: bool,
+    /// Under new idempotency keys, since the endpoint may remember the old ones.
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// Why; stands in the log.
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    pub(crate) reason: Option<String>,
+    /// Tell what would be sent, and send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Look at what could not be processed, and cure it.

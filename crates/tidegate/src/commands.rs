@@ -13,6 +13,7 @@ mod status;
 mod timeline;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::cli::{Cli, Command};
 use crate::client::Node;
@@ -36,7 +37,7 @@ pub(crate) fn execute(cli: Cli, out: &Out) -> Outcome<Exit> {
         Command::Plan(args) => return plan::plan(&source(), &args, out),
         Command::Reload => wait(reload::reload(&node()?, out))?,
         Command::Status => wait(status::status(&node()?, out))?,
-        Command::Events(command) => wait(events::events(&node()?, command, out))?,
+        Command::Events(command) => wait(events::events(&Arc::new(node()?), command, out))?,
         Command::Faults(command) => wait(faults::faults(&node()?, command, out))?,
         Command::Flows(command) => wait(flows::flows(&node()?, command, out))?,
         Command::Timeline(args) => wait(timeline::timeline(&node()?, &args, out))?,

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tidegate_types::id::EventId;
 use tidegate_types::time::UnixMillis;
 
-use crate::limits::{FILTER_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{FILTER_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX, SPOKEN_BYTES_MAX};
 use crate::problem::{Code, Refusal};
 
 /// The parameters of a query.
@@ -53,6 +53,24 @@ pub(crate) fn text(name: &str, given: Option<String>) -> Result<Option<String>, 
         )),
         given => Ok(given),
     }
+}
+
+/// A reason that is to stand in the log.
+pub(crate) fn spoken(name: &str, given: &str) -> Result<String, Refusal> {
+    if given.trim().is_empty() {
+        return Err(Refusal::parameter(name, "say why"));
+    }
+    spoken_or(name, Some(given), "")
+}
+
+/// A name or reason that is to stand in the log; `default` if there is none.
+pub(crate) fn spoken_or(name: &str, given: Option<&str>, default: &str) -> Result<String, Refusal> {
+    let text = given.unwrap_or(default);
+    if text.len() > SPOKEN_BYTES_MAX {
+        let why = format!("longer than {SPOKEN_BYTES_MAX} bytes");
+        return Err(Refusal::parameter(name, why));
+    }
+    Ok(text.to_owned())
 }
 
 /// An identity.

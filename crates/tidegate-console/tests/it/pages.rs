@@ -160,6 +160,27 @@ async fn the_timeline_has_system_events_alone() {
 }
 
 #[tokio::test]
+async fn a_replay_names_a_flow_an_event_and_a_reason() {
+    let world = World::open();
+    let post = async |path: &str| {
+        let path = format!("/api/v1/flows/nobody/replay{path}");
+        let request = Request::post(path).body(Body::empty()).unwrap();
+        world.send(request).await.status()
+    };
+    let bad = StatusCode::BAD_REQUEST;
+    assert_eq!(post("?reason=x").await, bad);
+    assert_eq!(post("?phase=middle&reason=x").await, bad);
+    assert_eq!(post("?phase=begin&reason=%20").await, bad);
+    let long = "x".repeat(501);
+    assert_eq!(post(&format!("?phase=begin&reason={long}")).await, bad);
+    assert_eq!(post("?phase=begin&reason=x").await, StatusCode::NOT_FOUND);
+    assert_eq!(post("/no-id").await, bad);
+    let id = "/575e3057-2fde-5998-8fc9-771348a07783";
+    assert_eq!(post(id).await, StatusCode::NOT_FOUND);
+    assert_eq!(post(&format!("{id}?superseded=perhaps")).await, bad);
+}
+
+#[tokio::test]
 async fn faults_are_cured_by_the_process_and_only_open_ones() {
     let world = World::open();
     let id = world.set_aside("one", FaultCause::Mapping).await;

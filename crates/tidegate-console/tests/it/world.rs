@@ -15,8 +15,8 @@ use tidegate_config::{Config, SecretSource};
 use tidegate_console::view::ProblemView;
 use tidegate_console::{
     Admin, AdminSettings, BooksRefusal, CommandRefusal, DeliverStatus, Doing, FeedStatus,
-    FlowStatus, Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ResubmitOptions,
-    Resubmitted,
+    FlowStatus, Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ReplayOptions,
+    Replayed, ResubmitOptions, Resubmitted,
 };
 use tidegate_core::log::engine::TrimPolicy;
 use tidegate_core::log::entry::{Blame, EventEntry, Fault, FaultCause, encode_event};
@@ -86,6 +86,15 @@ impl Node for Idle {
 
     fn discard(&self, _fault: OpenFault, _reason: String, _by: String) -> Doing<'_, ()> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn replay(&self, how: ReplayOptions) -> Doing<'_, Replayed> {
+        let flow = how.flow;
+        Box::pin(async move {
+            Err(CommandRefusal::NotFound(format!(
+                "no flow {flow:?} delivers"
+            )))
+        })
     }
 
     fn metrics_text(&self) -> String {

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use tidegate_core::deliver::{Discard, FaultRefusal, Resubmission};
+use tidegate_core::deliver::{Discard, FaultRefusal, Replay, ReplayRefusal, Resubmission};
 use tidegate_core::log::entry::Fault;
 use tidegate_core::receive::intake::Refusal;
+use tidegate_types::id::EventId;
 use tidegate_types::position::Place;
 use tokio::sync::oneshot;
 
 use super::Deliveries;
 use super::log::Body;
+use super::replay::ReplayOutcome;
 
 /// Where the outcome of a command goes.
 pub(super) type Answer = oneshot::Sender<Result<(), CommandError>>;
+
+/// Where the end of a replay goes.
+pub(super) type ReplayAnswer = oneshot::Sender<Result<ReplayOutcome, CommandError>>;
 
 /// What a task is asked to do.
 #[derive(Debug)]
@@ -26,6 +31,13 @@ pub(super) enum Command {
     },
     /// Give it up.
     Discard { fault: Discard, answer: Answer },
+    /// Send a settled event once more; answered when that has ended.
+    Replay {
+        replay: Box<Replay<Body>>,
+        /// Only say whether it would be sent.
+        only_ask: bool,
+        answer: ReplayAnswer,
+    },
 }
 
 /// A command was not carried out.
@@ -52,6 +64,18 @@ pub enum CommandError {
     /// It could not be written.
     #[error("it could not be written: {0}")]
     NotKept(Refusal),
+    /// The log does not hold the event, or not any more.
+    #[error("the log holds no event {0}")]
+    NoSuchEvent(EventId),
+    /// The event has an open fault of this flow.
+    #[error("it was set aside as fault {0}, which is open: resubmit that")]
+    SetAside(EventId),
+    /// The log could not be read.
+    #[error("the log cannot be read: {0}")]
+    Unreadable(String),
+    /// The machine does not replay it.
+    #[error(transparent)]
+    Replay(#[from] ReplayRefusal),
     /// The fault holds no event.
     #[error("the fault holds no event, so nothing can be sent")]
     NoEvent,

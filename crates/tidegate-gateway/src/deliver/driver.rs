@@ -2,11 +2,13 @@
 
 mod doing;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_core::deliver::{
-    Answer as Answered, AttemptId, Class, Delivery, Failure, Output, Purpose, ReadRequest, Restored,
+    Answer as Answered, AttemptId, Class, Delivery, Failure, Output, Purpose, ReadRequest, Replay,
+    Replayed, Restored,
 };
 use tidegate_core::log::engine::Head;
 use tidegate_core::receive::intake::{Answer, Content};
@@ -20,9 +22,10 @@ use tokio::task::{Id, JoinError};
 
 use super::append::append;
 use super::attempt::{Ended, attempt};
-use super::commands::{Command, CommandError};
+use super::commands::{Command, CommandError, ReplayAnswer};
 use super::flow::DeliverFlow;
 use super::log::{Body, bodies, page};
+use super::replay::ReplayOutcome;
 use super::status::{Board, Reached};
 use super::{low_cursor, notes};
 use crate::outbound::Transport;
@@ -59,6 +62,8 @@ pub(super) struct Driver {
     board: Arc<Board>,
     doing: Doing,
     reached: Reached,
+    /// Who waits for the ends of replays: as many as the machine takes.
+    replays: HashMap<Place, ReplayAnswer>,
     /// When it was last asked how far the log is needed.
     low_asked: UnixMillis,
     /// How far it was last written that the log is needed, and when.
@@ -92,6 +97,7 @@ impl Driver {
                 read: Place::NOWHERE,
                 low: Place::NOWHERE,
             },
+            replays: HashMap::new(),
             low_asked: UnixMillis(0),
             low_written: (None, UnixMillis(0)),
         }
@@ -224,6 +230,7 @@ impl Driver {
                     self.doing
                         .spawn(What::Append, async { Done::Appended(work.await) });
                 }
+                Output::Replayed(replayed) => self.replayed(replayed),
                 Output::Read(request) => self.read(request),
                 Output::Fetch(places) => self.fetch(places, Duration::ZERO),
             }
@@ -360,6 +367,43 @@ impl Driver {
                 let taken = machine.handle_discard(time, fault);
                 let _nobody_waits = answer.send(taken.map_err(CommandError::Fault));
             }
+            Command::Replay {
+                replay,
+                only_ask,
+                answer,
+            } => self.replay(machine, *replay, (only_ask, answer)),
+        }
+    }
+
+    fn replay(
+        &mut self,
+        machine: &mut Delivery<Body>,
+        replay: Replay<Body>,
+        (only_ask, answer): (bool, ReplayAnswer),
+    ) {
+        let place = replay.place;
+        let taken = if only_ask {
+            machine.may_replay(now(), &replay)
+        } else {
+            machine.handle_replay(now(), replay)
+        };
+        let _nobody_waits = match taken {
+            Err(refusal) => answer.send(Err(refusal.into())),
+            Ok(()) if only_ask => answer.send(Ok(ReplayOutcome::Possible)),
+            Ok(()) => {
+                self.replays.insert(place, answer);
+                Ok(())
+            }
+        };
+    }
+
+    fn replayed(&mut self, replayed: Replayed) {
+        self.flow.metrics.replayed(replayed.failed.is_none());
+        let outcome = replayed
+            .failed
+            .map_or(ReplayOutcome::Delivered, ReplayOutcome::Failed);
+        if let Some(answer) = self.replays.remove(&replayed.place) {
+            let _nobody_waits = answer.send(Ok(outcome));
         }
     }
 

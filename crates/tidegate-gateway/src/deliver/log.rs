@@ -30,7 +30,7 @@ const EVENT_BYTES: usize = 512;
 
 /// Pages that are looked up at once over all flows, so that they leave the disk and the processor to
 /// everything else.
-static SCANS: Semaphore = Semaphore::const_new(2);
+pub(super) static SCANS: Semaphore = Semaphore::const_new(2);
 
 /// An event in hand: all but its original.
 #[derive(Clone, Debug)]
@@ -162,7 +162,7 @@ fn arrival(
 }
 
 /// An event without its original, in memory of its own: a slice would keep the whole frame.
-fn kept(entry: EventEntry) -> (usize, Event) {
+pub(super) fn kept(entry: EventEntry) -> (usize, Event) {
     let mut event = entry.event;
     event.raw = None;
     event.data = Bytes::copy_from_slice(&event.data);

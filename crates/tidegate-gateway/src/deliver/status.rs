@@ -73,6 +73,8 @@ pub struct DeliverStatus {
     pub under_way: usize,
     /// Events that wait for another attempt.
     pub retrying: usize,
+    /// Settled events that are being sent once more.
+    pub replaying: usize,
     /// Keys that are held back.
     pub keys_held: usize,
     /// Frames between the first event that is not settled and the end of the log.
@@ -121,6 +123,7 @@ impl Board {
             set_aside: flow.metrics.set_aside.get(),
             under_way: status.map_or(0, |it| it.under_way),
             retrying: status.map_or(0, |it| it.waiting),
+            replaying: status.map_or(0, |it| it.replaying),
             keys_held: status.map_or(0, |it| it.lanes_held),
             lag_frames,
             low_frame,

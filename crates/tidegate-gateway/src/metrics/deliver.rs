@@ -21,6 +21,7 @@ pub(super) struct DeliverFamilies {
     attempts: Family<AttemptLabels, Counter>,
     retries: Family<FlowLabels, Counter>,
     set_aside: Family<ReasonLabels, Counter>,
+    replays: Family<ReplayLabels, Counter>,
     seconds: Family<FlowLabels, Histogram, fn() -> Histogram>,
 }
 
@@ -30,6 +31,13 @@ struct AttemptLabels {
     system: String,
     outcome: &'static str,
     blame: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReplayLabels {
+    flow: String,
+    system: String,
+    outcome: &'static str,
 }
 
 /// The series of one flow.
@@ -44,6 +52,8 @@ pub(crate) struct DeliverMetrics {
     causes: Family<ReasonLabels, Counter>,
     /// Events that were set aside, for whatever cause; no series of its own.
     pub(crate) set_aside: Counter,
+    /// Replays that were taken, and those that were not.
+    replays: [Counter; 2],
     seconds: Histogram,
 }
 
@@ -58,6 +68,7 @@ impl Default for DeliverFamilies {
             attempts: Family::default(),
             retries: Family::default(),
             set_aside: Family::default(),
+            replays: Family::default(),
             seconds: Family::new_with_constructor(attempt_histogram as fn() -> Histogram),
         }
     }
@@ -86,6 +97,11 @@ impl DeliverFamilies {
             self.set_aside.clone(),
         );
         to.register(
+            "deliver_replays",
+            "Settled events that were sent once more by an operator, by how that ended",
+            self.replays.clone(),
+        );
+        to.register(
             "deliver_attempt_seconds",
             "From the lookup of the name to the last byte of the answer",
             self.seconds.clone(),
@@ -101,6 +117,13 @@ impl Metrics {
             system: system.to_owned(),
         };
         let families = &self.deliver;
+        let replays = ["delivered", "failed"].map(|outcome| {
+            families.replays.get_or_create_owned(&ReplayLabels {
+                flow: flow.to_owned(),
+                system: system.to_owned(),
+                outcome,
+            })
+        });
         let metrics = DeliverMetrics {
             flow: flow.to_owned(),
             system: system.to_owned(),
@@ -109,6 +132,7 @@ impl Metrics {
             retries: families.retries.get_or_create_owned(&labels),
             causes: families.set_aside.clone(),
             set_aside: Counter::default(),
+            replays,
             seconds: families.seconds.get_or_create_owned(&labels),
         };
         // So that they are shown from the start.
@@ -131,6 +155,12 @@ impl DeliverMetrics {
         if !took.is_zero() {
             self.seconds.observe(took.as_secs_f64());
         }
+    }
+
+    /// Counts a replay that has ended.
+    pub(crate) fn replayed(&self, taken: bool) {
+        let [delivered, failed] = &self.replays;
+        if taken { delivered } else { failed }.inc();
     }
 
     /// Counts an event that is set aside.

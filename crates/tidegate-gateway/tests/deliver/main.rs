@@ -9,6 +9,7 @@ mod books;
 mod faults;
 mod operate;
 mod parks;
+mod replays;
 mod requests;
 mod retries;
 mod sink;

@@ -1,4 +1,8 @@
-//! `events`: tail, get, search.
+//! `events`: tail, get, search, replay.
+
+mod replay;
+
+use std::sync::Arc;
 
 use tidegate_console::limits::{PAGE_MAX, WAIT_MAX};
 use tidegate_console::view::{EventPage, EventView, RawView, TailPage};
@@ -18,7 +22,7 @@ pub(super) const PAGES_MAX: usize = 1000;
 /// Bytes of an original body that are shown to people; `--json` has all of it.
 const BODY_SHOWN_MAX: usize = 16 << 10;
 
-pub(crate) async fn events(node: &Node, command: EventsCommand, out: &Out) -> Outcome {
+pub(crate) async fn events(node: &Arc<Node>, command: EventsCommand, out: &Out) -> Outcome {
     match command {
         EventsCommand::Tail {
             filter,
@@ -34,6 +38,7 @@ pub(crate) async fn events(node: &Node, command: EventsCommand, out: &Out) -> Ou
             print_event(&event, out)?;
             event.raw.as_ref().map_or(Ok(()), |raw| print_raw(raw, out))
         }
+        EventsCommand::Replay(args) => replay::replay(node, &args, out).await,
         EventsCommand::Search {
             filter,
             since,

@@ -14,6 +14,8 @@ use crate::output::{Out, Tone};
 use crate::table::{Table, plain};
 use crate::when::short;
 
+pub(super) use cure::{operator, patiently};
+
 pub(crate) async fn faults(node: &Node, command: FaultsCommand, out: &Out) -> Outcome {
     match command {
         FaultsCommand::List { flow, cause, limit } => list(node, flow, cause, limit, out).await,

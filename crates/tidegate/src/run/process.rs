@@ -7,10 +7,11 @@ use tidegate_config::{Config, Loaded, Report};
 use tidegate_console::view::{ChangeView, ProblemView};
 use tidegate_console::{
     BooksRefusal, CommandRefusal, ConsumerStatus, DeliverStatus, Doing, FeedStatus, FlowStatus,
-    Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ResubmitOptions, Resubmitted,
+    Node, OpenFault, PollStatus, Readiness, ReloadRefusal, Reloaded, ReplayOptions, Replayed,
+    ResubmitOptions, Resubmitted,
 };
-use tidegate_core::deliver::{Discard, FaultRefusal};
-use tidegate_gateway::gateway::{self, BooksError, CommandError, Gateway};
+use tidegate_core::deliver::{Discard, FaultRefusal, ReplayRefusal};
+use tidegate_gateway::gateway::{self, BooksError, CommandError, Gateway, ReplayOutcome};
 use tidegate_hub::books::Closed;
 
 use crate::source::Source;
@@ -171,6 +172,30 @@ impl Node for Process {
         })
     }
 
+    fn replay(&self, how: ReplayOptions) -> Doing<'_, Replayed> {
+        Box::pin(async move {
+            let request = gateway::ReplayRequest {
+                flow: how.flow.clone(),
+                event: how.event,
+                superseded: how.superseded,
+                renew_key: how.new_key,
+                only_ask: how.dry_run,
+            };
+            let done = self.gateway.replay(request).await;
+            let (outcome, why) = match done.map_err(|error| refused(&how.flow, &error))? {
+                ReplayOutcome::Delivered => ("delivered", None),
+                ReplayOutcome::Failed(why) => ("failed", Some(why)),
+                ReplayOutcome::PassedOver => ("passed-over", None),
+                ReplayOutcome::Possible => ("possible", None),
+            };
+            Ok(Replayed {
+                event: how.event.to_string(),
+                outcome: outcome.to_owned(),
+                why,
+            })
+        })
+    }
+
     fn discard(&self, open: OpenFault, reason: String, by: String) -> Doing<'_, ()> {
         Box::pin(async move {
             let flow = open.fault.flow;
@@ -247,6 +272,7 @@ fn deliver_status(it: gateway::DeliverStatus) -> DeliverStatus {
         set_aside: it.set_aside,
         under_way: it.under_way as u64,
         retrying: it.retrying as u64,
+        replaying: it.replaying as u64,
         keys_held: it.keys_held as u64,
         behind_frames: it.lag_frames,
         last_failure: failure,
@@ -260,10 +286,13 @@ fn refused(flow: &str, error: &CommandError) -> CommandRefusal {
         other => other.to_string(),
     };
     match error {
-        CommandError::UnknownFlow => CommandRefusal::NotFound(text),
+        CommandError::UnknownFlow | CommandError::NoSuchEvent(_) => CommandRefusal::NotFound(text),
         CommandError::Busy
         | CommandError::Ending
-        | CommandError::Fault(FaultRefusal::Busy { .. }) => CommandRefusal::Busy(text),
+        | CommandError::Fault(FaultRefusal::Busy { .. })
+        | CommandError::Replay(ReplayRefusal::Busy { .. }) => CommandRefusal::Busy(text),
+        CommandError::Fault(FaultRefusal::Superseded)
+        | CommandError::Replay(ReplayRefusal::Superseded) => CommandRefusal::Superseded(text),
         _ => CommandRefusal::Conflict(text),
     }
 }

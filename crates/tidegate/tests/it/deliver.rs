@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use crate::node::{Place, text};
+use crate::node::{Node, Place, text};
 
 /// An endpoint that answers with a status that can be changed, and tells each body.
 struct Endpoint {
@@ -132,4 +132,99 @@ flows:
     assert_eq!(gone.status.code(), Some(5), "{}", text(&gone.stderr));
     let reason = node.command(&["faults", "discard", second, "--reason", " "]);
     assert!(!reason.status.success());
+}
+
+#[test]
+fn what_was_delivered_is_replayed_to_one_flow() {
+    let endpoint = Endpoint::start();
+    let place = Place::new(&format!(
+        "systems: {{ partner: {{ url: \"http://{}\", private-ranges: [127.0.0.1] }} }}
+flows:
+  open:
+    system: partner
+    receive: {{ path: /in/open, verify: none }}
+    event: {{ id: .body.id, type: '\"test\"', key: .body.key }}
+  back: {{ system: partner, deliver: {{ on: [test] }} }}
+",
+        endpoint.address
+    ));
+    let node = place.start();
+    let bodies: Vec<String> = (1..=3)
+        .map(|id| format!(r#"{{"id":"{id}","key":"k{}"}}"#, id % 2))
+        .collect();
+    for body in &bodies {
+        node.sends(&["open", "--data", body], "kept");
+        assert_eq!(&endpoint.next(), body);
+    }
+    let is_settled = |status: &serde_json::Value| {
+        let back = &status["deliveries"][0];
+        back["delivered"] == 3 && back["behind_frames"] == 0
+    };
+    while !is_settled(&node.json(&["status"])[0]) {}
+    let replay = |more: &[&str]| {
+        let mut arguments = vec!["events", "replay", "--flow", "back", "--since", "1h"];
+        arguments.extend(more);
+        node.command(&arguments)
+    };
+
+    // Without permission nothing is sent, and with none of it asked for neither.
+    let refused = replay(&["--reason", "a test"]);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("--superseded"), "{told}");
+    let shown = replay(&["--superseded", "--dry-run"]);
+    let told = text(&shown.stdout);
+    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    assert_eq!(told.matches("would be sent, key k").count(), 3, "{told}");
+    assert!(told.ends_with("flow back: 3 would be sent\n"), "{told}");
+
+    let done = replay(&["--superseded", "--reason", "restored from a backup"]);
+    let told = text(&done.stdout);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(told, "flow back: 3 delivered\n");
+    let mut again: Vec<String> = (0..3).map(|_| endpoint.next()).collect();
+    let place_of = |again: &[String], at: usize| again.iter().position(|it| *it == bodies[at]);
+    assert!(place_of(&again, 0) < place_of(&again, 2), "{again:?}");
+    again.sort();
+    assert_eq!(again, bodies);
+    let timeline = node.command(&["timeline"]);
+    let timeline = text(&timeline.stdout);
+    for told in [
+        "replay-begun",
+        "replay-ended",
+        "3 delivered, 0 failed",
+        "restored from a backup",
+    ] {
+        assert!(timeline.contains(told), "{told}: {timeline}");
+    }
+
+    one_that_is_refused_is_told_and_no_fault(&node, &endpoint);
+}
+
+/// And is replayed by its identity when it is taken.
+fn one_that_is_refused_is_told_and_no_fault(node: &Node<'_>, endpoint: &Endpoint) {
+    endpoint.status.store(422, Ordering::Relaxed);
+    let mut of_key = vec!["events", "replay", "--flow", "back", "--since", "1h"];
+    of_key.extend(["--superseded", "--reason", "x", "--key", "k0", "--json"]);
+    let failed = node.command(&of_key);
+    assert_eq!(failed.status.code(), Some(1));
+    let lines = text(&failed.stdout);
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["outcome"], "failed");
+    assert!(lines[0]["why"].as_str().unwrap().contains("422"));
+    assert_eq!(lines[1]["summary"]["failed"], 1);
+    assert_eq!(node.json(&["faults", "list"])[0], serde_json::json!([]));
+
+    let id = lines[0]["event"].as_str().unwrap();
+    endpoint.status.store(200, Ordering::Relaxed);
+    let named = ["events", "replay", "--flow", "back", "--id", id];
+    let one = node.command(&[&named[..], &["--superseded", "--reason", "x"]].concat());
+    assert_eq!(text(&one.stdout), "flow back: 1 delivered\n");
+    let nobody = node.command(&[
+        "events", "replay", "--flow", "nobody", "--since", "1h", "--reason", "x",
+    ]);
+    assert_eq!(nobody.status.code(), Some(5), "{}", text(&nobody.stderr));
 }

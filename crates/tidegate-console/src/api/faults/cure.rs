@@ -21,9 +21,6 @@ use crate::admin::Admin;
 use crate::node::{OpenFault, ResubmitOptions, Resubmitted};
 use crate::problem::{Code, Problem, Refusal};
 
-/// The longest name or reason, in bytes; both stand in the log.
-const TEXT_BYTES_MAX: usize = 500;
-
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "kebab-case")]
@@ -58,7 +55,7 @@ pub(in crate::api) async fn resubmit(
     let how = ResubmitOptions {
         superseded: params.superseded,
         new_key: params.new_key,
-        by: named("by", params.by)?.unwrap_or_default(),
+        by: params::spoken_or("by", params.by.as_deref(), "")?,
     };
     let fault = open(&admin, &text).await?;
     let done = admin.node().resubmit(fault, how).await?;
@@ -90,24 +87,11 @@ pub(in crate::api) async fn discard(
     Path(text): Path<String>,
     Params(params): Params<DiscardParams>,
 ) -> Result<StatusCode, Refusal> {
-    let reason = named("reason", Some(params.reason))?.unwrap_or_default();
-    if reason.trim().is_empty() {
-        return Err(Refusal::parameter("reason", "say why"));
-    }
-    let by = named("by", params.by)?.unwrap_or_default();
+    let reason = params::spoken("reason", &params.reason)?;
+    let by = params::spoken_or("by", params.by.as_deref(), "")?;
     let fault = open(&admin, &text).await?;
     admin.node().discard(fault, reason, by).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn named(name: &str, given: Option<String>) -> Result<Option<String>, Refusal> {
-    match given {
-        Some(text) if text.len() > TEXT_BYTES_MAX => {
-            let why = format!("longer than {TEXT_BYTES_MAX} bytes");
-            Err(Refusal::parameter(name, why))
-        }
-        given => Ok(given),
-    }
 }
 
 async fn open(admin: &Admin, text: &str) -> Result<OpenFault, Refusal> {

@@ -54,7 +54,7 @@ pub(super) async fn discard(node: &Node, which: &WhichFaults, reason: &str, out:
 }
 
 /// Who asks, as the log shall name it.
-fn operator() -> Option<String> {
+pub(in crate::commands) fn operator() -> Option<String> {
     variable("USER")
 }
 
@@ -90,7 +90,7 @@ async fn each(
     let mut failed = None;
     for id in &ids {
         turns.tick().await;
-        match patiently(id, &act).await {
+        match patiently(|| act(id)).await {
             Ok(told) => out.line(&format!("{id} {told}"))?,
             Err(failure) => {
                 out.line(&format!(
@@ -111,10 +111,14 @@ async fn each(
     }
 }
 
-async fn patiently(id: &str, act: &impl AsyncFn(&str) -> Outcome<String>) -> Outcome<String> {
+/// Asks again as long as the node has no room.
+pub(in crate::commands) async fn patiently<T, F>(mut act: impl FnMut() -> F) -> Outcome<T>
+where
+    F: Future<Output = Outcome<T>>,
+{
     let mut tries = 0;
     loop {
-        match act(id).await {
+        match act().await {
             Err(failure) if failure.has_code(BUSY) && tries < BUSY_MAX => {
                 tries += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;
