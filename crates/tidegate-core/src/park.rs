@@ -16,7 +16,8 @@
 //! - What is before the mark's `through` and was needed when it was written stands in the park, until
 //!   the flow says that it needs it no more.
 //! - What was needed once and is needed no more does no harm: the machine knows what is settled.
-//! - A park holds no more than its quota, but for marks and what fills its last segment.
+//! - A park holds no more than its quota, but for marks, for what tells of events that the flow does not
+//!   want, and what fills its last segment.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod index;

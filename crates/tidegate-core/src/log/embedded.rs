@@ -135,11 +135,13 @@ impl<D: Disk> EmbeddedLog<D> {
         };
         let bytes = bytes as u64;
         let (end, len) = self.last_bytes();
+        // The last segment may have been begun beyond the limit, by what had to be appended.
+        let taken = self.shared.view().bytes();
         if matches!(self.tail, Tail::Open(_)) && end.saturating_add(bytes) <= len {
-            return true;
+            return taken <= size_max;
         }
         let next = (SEGMENT_HEADER_BYTES.saturating_add(bytes)).max(self.options.segment_bytes);
-        self.shared.view().bytes().saturating_add(next) <= size_max
+        taken.saturating_add(next) <= size_max
     }
 
     fn check(&self, expect: &Head) -> Result<(), AppendError> {

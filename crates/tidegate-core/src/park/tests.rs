@@ -512,6 +512,38 @@ fn what_was_taken_without_a_mark_is_not_there_and_a_full_park_says_so() {
     world.check(u64::MAX);
 }
 
+/// Marks are written whether there is room or not, and may begin a segment beyond the quota.
+#[test]
+fn what_marks_take_beyond_the_quota_is_no_room_for_events() {
+    const QUOTA: u64 = 64 << 10;
+    let mut world = World::new(1, QUOTA);
+    for _ in 0..40 {
+        world.append(&[(0, true, 9_000)]);
+    }
+    let need = Need::of(&world.state);
+    let entry = world.log[&at(40, 0)].clone();
+    assert!(world.trim(40).unwrap());
+    assert!(!world.trim(40).unwrap(), "there is no room");
+    let full = world.park.status();
+    assert!(full.disk_bytes <= QUOTA, "{full:?}");
+    for frame in 0..400 {
+        let through = at(40, frame);
+        let state = world.state.clone();
+        let mark = ParkMark::new(("out", 0), through, FrameNumber(40), state, NOW);
+        world.park.mark(NOW, mark).unwrap();
+        let offered = Offered {
+            place: at(40, frame),
+            appended: NOW,
+            event: &entry,
+        };
+        let taken = world.park.take(NOW, &need, offered, Room::ToPark, |_| true);
+        assert_eq!(taken.unwrap(), Taken::Full, "{frame}");
+    }
+    let after = world.park.status();
+    assert_eq!(after.events, full.events);
+    assert!(after.disk_bytes < 3 * QUOTA, "{after:?}");
+}
+
 #[test]
 fn an_empty_park_keeps_its_last_segment_and_its_mark() {
     let mut world = World::new(1, 2 << 20);
