@@ -3,6 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BinaryHeap, VecDeque};
+use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::item::Item;
 use crate::random::Random;
 use crate::report::{Report, Rule, Situation, Violation};
 
-/// Wall time at which every world begins.
-const EPOCH: UnixMillis = UnixMillis(1_795_255_200_000);
+/// Wall time at which every world begins: a quarter of a minute before a full hour, so that books have two.
+const EPOCH: UnixMillis = UnixMillis(1_795_255_185_000);
 
 /// Lines of the trace that are kept for a violation.
 const TRACE_LINES: usize = 120;
@@ -62,6 +63,8 @@ pub(crate) enum Step {
         life: u64,
         attempt: u64,
     },
+    /// What a flow holds of the log is parked, a step of it.
+    Park { flow: usize, life: u64 },
     /// Somebody looks at the faults of the flows.
     Operate,
     /// Something goes wrong.
@@ -88,59 +91,68 @@ pub(crate) struct Request {
 
 /// A step in the queue; what is due at the same time comes in the order in which it was put there.
 #[derive(Debug)]
-struct Due {
+struct Due<S> {
     at: Duration,
     order: u64,
-    step: Step,
+    step: S,
 }
 
-impl PartialEq for Due {
+impl<S> PartialEq for Due<S> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Due {}
+impl<S> Eq for Due<S> {}
 
-impl PartialOrd for Due {
+impl<S> PartialOrd for Due<S> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Due {
+impl<S> Ord for Due<S> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.at, self.order).cmp(&(other.at, other.order))
     }
 }
 
 #[derive(Debug)]
-enum Line {
-    Step(Duration, Step),
+enum Line<S> {
+    Step(Duration, S),
     Note(Duration, String),
 }
 
-/// See the module's documentation.
+/// See the module's documentation. `S`: the steps of a world; `R`: what is counted in it.
 #[derive(Debug)]
-pub(crate) struct Context {
+pub(crate) struct Context<S = Step, R = Report> {
     pub(crate) now: Duration,
     pub(crate) random: Random,
-    pub(crate) report: Report,
+    pub(crate) report: R,
     pub(crate) violations: Vec<Violation>,
-    queue: BinaryHeap<Reverse<Due>>,
+    /// Steps that were taken.
+    pub(crate) steps: u64,
+    queue: BinaryHeap<Reverse<Due<S>>>,
     order: u64,
     /// What the node's clock lacks.
     clock_behind: Duration,
-    trace: VecDeque<Line>,
+    trace: VecDeque<Line<S>>,
     digest: DefaultHasher,
 }
 
 impl Context {
+    pub(crate) fn seen(&mut self, situation: Situation) {
+        self.report.seen(situation);
+    }
+}
+
+impl<S: Clone + Debug + Hash, R: Default> Context<S, R> {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             now: Duration::ZERO,
             random: Random::new(seed),
-            report: Report::default(),
+            report: R::default(),
+            steps: 0,
             violations: Vec::new(),
             queue: BinaryHeap::new(),
             order: 0,
@@ -151,7 +163,7 @@ impl Context {
     }
 
     /// Puts a step into the queue.
-    pub(crate) fn after(&mut self, delay: Duration, step: Step) {
+    pub(crate) fn after(&mut self, delay: Duration, step: S) {
         let due = Due {
             at: self.now + delay,
             order: self.order,
@@ -162,10 +174,10 @@ impl Context {
     }
 
     /// Takes the next step, and moves time there.
-    pub(crate) fn next(&mut self) -> Option<Step> {
+    pub(crate) fn next(&mut self) -> Option<S> {
         let Reverse(due) = self.queue.pop()?;
         self.now = due.at;
-        self.report.steps += 1;
+        self.steps += 1;
         (due.at, &due.step).hash(&mut self.digest);
         self.line(Line::Step(due.at, due.step.clone()));
         Some(due.step)
@@ -178,10 +190,6 @@ impl Context {
 
     pub(crate) fn step_clock_back(&mut self, by: Duration) {
         self.clock_behind += by;
-    }
-
-    pub(crate) fn seen(&mut self, situation: Situation) {
-        self.report.seen(situation);
     }
 
     /// Writes something into the trace.
@@ -212,7 +220,7 @@ impl Context {
         lines.collect()
     }
 
-    fn line(&mut self, line: Line) {
+    fn line(&mut self, line: Line<S>) {
         if self.trace.len() >= TRACE_LINES {
             self.trace.pop_front();
         }

@@ -5,13 +5,13 @@ pub(crate) mod operator;
 mod pages;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_core::deliver::{
     Answer, Append, AttemptId, AttemptResult, Delivery, Failure, Note, Output, ReadRequest,
     Restored, Send, SetAside, Settings,
 };
-use tidegate_core::log::engine::LogReader;
 use tidegate_core::log::entry::{Entry, EventEntry, Fault};
 use tidegate_core::receive::intake::{Answer as LogAnswer, Content};
 use tidegate_types::event::Raw;
@@ -21,6 +21,7 @@ use tidegate_types::time::UnixMillis;
 
 use crate::context::Step;
 use crate::node::Ticket;
+use crate::node::parks::Store;
 use crate::random::Random;
 use crate::report::Situation;
 use crate::scenario::{Delivering, Sabotage, delivery_settings};
@@ -35,6 +36,8 @@ const HEARD_AFTER: Duration = Duration::from_millis(25);
 pub(crate) struct Body {
     pub(crate) id: EventId,
     pub(crate) key: String,
+    /// All of it, for a fault whose event stands nowhere any more.
+    entry: Arc<EventEntry>,
 }
 
 /// See the module's documentation.
@@ -319,12 +322,12 @@ impl World {
             return;
         };
         let cursor = flow.head;
+        let name = flow.flow.name;
         let mut entries: Vec<Entry> = Vec::new();
-        if self.scenario.sabotage != Some(Sabotage::DeliverFaultUnwritten)
-            && let Some(up) = &self.node.up
-        {
+        if self.scenario.sabotage != Some(Sabotage::DeliverFaultUnwritten) {
             let asides = append.aside.iter();
-            entries.extend(asides.map(|aside| fault_of(&*up.reader, flow.flow.name, aside)));
+            entries
+                .extend(asides.map(|aside| fault_of(self.event_at(at, aside.place), name, aside)));
         }
         entries.extend(
             append
@@ -352,6 +355,9 @@ impl World {
         for last in (1..entries.len()).rev() {
             entries.swap(last, self.cx.random.index(last + 1));
         }
+        let Some(flow) = self.flows.get_mut(at) else {
+            return;
+        };
         flow.appends += 1;
         let serial = flow.appends;
         flow.append = Some(Pending {
@@ -406,13 +412,18 @@ impl World {
         self.drive_soon(at);
     }
 
-    /// The first frame that a flow needs.
+    /// The first frame that a flow needs and has not parked.
     pub(crate) fn flows_low(&self) -> Option<FrameNumber> {
         if self.scenario.sabotage == Some(Sabotage::DeliverTrimIgnores) {
             return None;
         }
-        let machines = self.flows.iter().filter_map(|flow| flow.machine.as_ref());
-        machines.map(|machine| machine.low_water().frame).min()
+        let needed = |(flow, store): (&Deliverer, &Store)| {
+            let low = flow.machine.as_ref()?.low_water().frame;
+            let through = store.through().map(|through| through.frame);
+            Some(through.map_or(low, |through| through.max(low)))
+        };
+        let flows = self.flows.iter().zip(&self.node.parks.stores);
+        flows.filter_map(needed).min()
     }
 }
 
@@ -423,12 +434,9 @@ pub(crate) fn all(flows: &'static [Delivering], random: &mut Random) -> Vec<Deli
 }
 
 /// The entry that sets an event aside.
-fn fault_of(reader: &dyn LogReader, flow: &str, aside: &SetAside<Body>) -> Entry {
-    let entry = reader.read_entry(aside.place.frame, aside.place.index);
-    let event = match entry {
-        Ok(Entry::Event(event)) => Some(event),
-        _ => None,
-    };
+fn fault_of(event: Option<EventEntry>, flow: &str, aside: &SetAside<Body>) -> Entry {
+    let kept = || aside.body.as_ref().map(|body| body.entry.as_ref().clone());
+    let event = event.or_else(kept);
     let fingerprint = event
         .as_ref()
         .map_or([0; 16], |event: &EventEntry| event.fingerprint);

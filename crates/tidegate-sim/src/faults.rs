@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidegate_core::log::memdisk::{Crash, Faults};
 
 use crate::context::Step;
+use crate::disk::SimDisk;
 use crate::report::{FaultKind, Situation};
 use crate::world::World;
 
@@ -33,7 +34,7 @@ impl World {
         self.cx.note(format!("fault: {kind}"));
         self.cx.report.struck(kind);
         let soon = self.cx.random.below(4);
-        let disk = &self.node.disk;
+        let disk = self.some_disk();
         match kind {
             FaultKind::Kill => self.doom(Doom::Kill),
             FaultKind::PowerLoss => self.doom(Doom::Power),
@@ -57,9 +58,8 @@ impl World {
                 });
             }
             FaultKind::DiskFull => {
-                disk.limit(Some(
-                    self.cx.random.below(2 * self.node.settings.segment_bytes),
-                ));
+                let more = self.cx.random.below(2 * self.node.settings.segment_bytes);
+                disk.limit(Some(more));
                 let wait = self
                     .cx
                     .random
@@ -84,6 +84,13 @@ impl World {
                 }
             }
             FaultKind::EndpointBad => self.worsen_endpoint(),
+            FaultKind::EndpointAway => {
+                let until = self.until(20);
+                let at = self.cx.random.index(self.flows.len());
+                if let Some(flow) = self.flows.get_mut(at) {
+                    flow.endpoint.go_away(until);
+                }
+            }
             FaultKind::ClockBack => {
                 let by = self.cx.random.around(Duration::from_secs(2));
                 self.cx.step_clock_back(by);
@@ -123,6 +130,14 @@ impl World {
         }
     }
 
+    /// The disk of the log, or now and then that of a park.
+    fn some_disk(&mut self) -> SimDisk {
+        let parks = &self.node.parks.stores;
+        let at = self.cx.random.index(parks.len());
+        let park = parks.get(at).filter(|_| self.cx.random.chance(300));
+        park.map_or(&self.node.disk, |store| &store.disk).clone()
+    }
+
     /// A moment up to so many seconds ahead.
     fn until(&mut self, seconds: u64) -> Duration {
         let now = self.cx.now;
@@ -142,7 +157,7 @@ impl World {
             self.crash();
         } else {
             let calls = self.cx.random.below(8);
-            self.node.disk.set_faults(Faults {
+            self.some_disk().set_faults(Faults {
                 stops_in: Some(calls),
                 ..Faults::default()
             });
@@ -187,26 +202,28 @@ impl World {
             return;
         }
         let interrupted = !self.healed && self.cx.random.chance(200);
+        let mut sick = self.node.disk.clone();
         if interrupted {
             let calls = self.cx.random.below(4);
+            sick = self.some_disk();
             self.doom = Some(if self.cx.random.chance(500) {
                 Doom::Kill
             } else {
                 Doom::Power
             });
-            self.node.disk.set_faults(Faults {
+            sick.set_faults(Faults {
                 stops_in: Some(calls),
                 ..Faults::default()
             });
         }
         let started = self.node.start(&mut self.cx);
-        if self.node.disk.stopped() {
+        if self.node.stopped() {
             self.cx.seen(Situation::StartInterrupted);
             return self.crash();
         }
         if interrupted {
             self.doom = None;
-            self.node.disk.set_faults(Faults::default());
+            sick.set_faults(Faults::default());
         }
         if started.is_some() {
             self.started();

@@ -2,17 +2,21 @@
 //! would see the log, and through the answers as they leave the node.
 
 mod answers;
+mod books;
 mod deliveries;
 mod feeds;
 mod history;
+mod parks;
 mod polls;
 mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use tidegate_core::books::{Books, Hour, Limits};
+
 use tidegate_core::log::engine::LogReader;
-use tidegate_core::log::entry::{Entry, EventEntry, Fault, Fingerprint, System};
+use tidegate_core::log::entry::{Entry, EventEntry, Fault, FaultCause, Fingerprint, System};
 use tidegate_core::log::frame::Frame;
 use tidegate_types::id::EventId;
 use tidegate_types::name::kind_matches;
@@ -21,6 +25,7 @@ use tidegate_types::time::UnixMillis;
 
 use crate::context::Context;
 use crate::item::{Offered, fingerprint_of};
+use crate::node::parks::Store;
 use crate::node::trim::{PASSED, PASSED_NAME, PASSED_OLDEST};
 use crate::report::{Rule, Situation};
 use crate::scenario::{CONSUMERS, FEED_TYPES, SUBSCRIPTIONS};
@@ -49,6 +54,14 @@ pub(crate) struct Audit {
     polls: polls::PollTruth,
     consumers: Vec<ConsumerTruth>,
     pub(crate) deliveries: Deliveries,
+    books: Books,
+}
+
+/// What can be looked at from outside.
+pub(crate) struct Seen<'a> {
+    pub(crate) reader: &'a dyn LogReader,
+    pub(crate) cursors: &'a BTreeMap<String, Place>,
+    pub(crate) parks: &'a [Store],
 }
 
 /// What is known of one subscription.
@@ -84,6 +97,7 @@ impl Audit {
             polls: polls::PollTruth::default(),
             consumers: vec![ConsumerTruth::default(); CONSUMERS.len()],
             deliveries: Deliveries::new(),
+            books: Books::new(Limits::default(), Hour(0)),
         }
     }
 
@@ -102,12 +116,8 @@ impl Audit {
     }
 
     /// Takes in what readers can see now.
-    pub(crate) fn follow(
-        &mut self,
-        cx: &mut Context,
-        reader: &dyn LogReader,
-        cursors: &BTreeMap<String, Place>,
-    ) {
+    pub(crate) fn follow(&mut self, cx: &mut Context, seen: &Seen<'_>) {
+        let reader = seen.reader;
         let bounds = reader.bounds();
         while self.history.head() < bounds.head.frame && cx.violations.is_empty() {
             match reader.read(self.history.head().next(), READ_BYTES) {
@@ -123,8 +133,9 @@ impl Audit {
         if bounds.first > self.first {
             self.first = bounds.first;
             self.trimmed(cx);
+            self.deliveries.trimmed(cx, bounds.first, seen.parks);
         }
-        self.cursors(cx, cursors);
+        self.cursors(cx, seen.cursors);
     }
 
     fn absorb(&mut self, cx: &mut Context, reader: &dyn LogReader, frame: &Frame) {
@@ -135,6 +146,7 @@ impl Audit {
             Ok(entries) => entries,
             Err(error) => return cx.violate(Rule::Chain, error.to_string()),
         };
+        self.books.frame(frame.number(), frame.header().time);
         for (index, entry) in entries {
             let incarnation = frame.header().incarnation;
             let place = Place {
@@ -142,6 +154,7 @@ impl Audit {
                 frame: frame.number(),
                 index,
             };
+            self.books.take(place, &entry);
             match entry {
                 Entry::Event(event) => self.event(cx, place, &event),
                 Entry::Fault(fault) => self.fault(cx, place, &fault),
@@ -153,6 +166,7 @@ impl Audit {
                 Entry::Checkpoint(checkpoint) => {
                     self.checkpoint = self.checkpoint.max(checkpoint.oldest);
                 }
+                Entry::GivenUp(entry) => self.deliveries.given_up(&entry),
                 Entry::System(system) => self.system(&system),
                 Entry::Polled(polled) => self.polled(cx, place, &polled),
                 Entry::Receipts(entry) => self.deliveries.receipts(cx, &entry),
@@ -161,12 +175,7 @@ impl Audit {
                     self.deliveries.closed(cx, &closed);
                     self.history.close(&closed.id);
                 }
-                // Nothing is parked here, so nothing is given up.
-                Entry::Chunk(_)
-                | Entry::Joined(_)
-                | Entry::GivenUp(_)
-                | Entry::Park(_)
-                | Entry::Unknown { .. } => {}
+                Entry::Chunk(_) | Entry::Joined(_) | Entry::Park(_) | Entry::Unknown { .. } => {}
             }
         }
     }
@@ -227,7 +236,10 @@ impl Audit {
             },
         };
         let contents = self.offered.get(&of).map(|(_, contents)| contents);
-        if !contents.is_some_and(|contents| contents.contains(&fault.fingerprint)) {
+        let gone = fault.cause == FaultCause::Gone && self.deliveries.gives_up(&fault.flow);
+        if fault.event.is_none() && gone {
+            // It cannot be told any more what it was.
+        } else if !contents.is_some_and(|contents| contents.contains(&fault.fingerprint)) {
             let detail = format!("fault {} at {place:?} was never offered", fault.id);
             return cx.violate(Rule::Genuine, detail);
         }
@@ -289,7 +301,6 @@ impl Audit {
                 format!("fault {fault} stood before frame {first} only"),
             );
         }
-        self.deliveries.trimmed(cx, first);
         for (at, (reader, subscription)) in self.readers.iter().zip(&SUBSCRIPTIONS).enumerate() {
             let name = subscription.name;
             let after = reader.read.map_or(Bound::Unbounded, Bound::Excluded);

@@ -23,6 +23,7 @@ mod feed;
 mod invariants;
 mod item;
 mod node;
+mod parker;
 mod poller;
 mod random;
 pub mod report;

@@ -4,6 +4,7 @@
 //! its answers go out. The node may die before, within and after each of them.
 
 mod append;
+pub(crate) mod parks;
 pub(crate) mod trim;
 pub(crate) mod views;
 
@@ -25,6 +26,7 @@ use crate::context::{Context, Request, Step};
 use crate::disk::SimDisk;
 use crate::report::{Rule, Situation};
 use crate::scenario::{Sabotage, Settings};
+use parks::{OpenFailure, Parks};
 use trim::{Sight, Trimmer};
 use views::{Started, Views, Written};
 
@@ -52,6 +54,10 @@ pub(crate) enum Ticket {
         flow: usize,
         serial: u64,
     },
+    /// What the park of a flow gives up.
+    Park {
+        flow: usize,
+    },
 }
 
 /// What the node writes of its own accord.
@@ -68,6 +74,7 @@ pub(crate) struct Node {
     pub(crate) disk: SimDisk,
     pub(crate) settings: Settings,
     pub(crate) views: Views,
+    pub(crate) parks: Parks,
     /// Syncs and the views are slow until then.
     pub(crate) slow_until: Duration,
     pub(crate) views_stall_until: Duration,
@@ -104,10 +111,16 @@ enum UnderWay {
 }
 
 impl Node {
-    pub(crate) fn new(disk: SimDisk, settings: Settings, sabotage: Option<Sabotage>) -> Self {
+    pub(crate) fn new(
+        disk: SimDisk,
+        settings: Settings,
+        parks: Parks,
+        sabotage: Option<Sabotage>,
+    ) -> Self {
         Self {
             disk,
             settings,
+            parks,
             views: Views::default(),
             slow_until: Duration::ZERO,
             views_stall_until: Duration::ZERO,
@@ -149,17 +162,15 @@ impl Node {
             return None;
         }
         let reader = log.reader();
-        match self.views.start(&*reader) {
-            Ok(Started::Rebuilt) if report.new_log => {}
-            Ok(Started::Rebuilt) => cx.seen(Situation::ViewsRebuilt),
-            Ok(Started::CaughtUp(0)) => {}
-            Ok(Started::CaughtUp(_)) => cx.seen(Situation::ViewsCaughtUp),
-            Err(_) if self.disk.stopped() => return None,
-            Err(error) => {
-                cx.violate(Rule::Views, format!("they cannot catch up: {error}"));
+        match self.parks.start(cx.wall()) {
+            Ok(()) => {}
+            Err(OpenFailure::Disk) => return None,
+            Err(OpenFailure::Damaged(problem)) => {
+                cx.violate(Rule::Opens, format!("a park: {problem}"));
                 return None;
             }
         }
+        self.start_views(cx, &*reader, report.new_log)?;
         let cursors = self.views.content().map(|content| content.cursors.clone());
         let end = (log.head().incarnation, log.head().frame);
         self.up = Some(Up {
@@ -178,12 +189,50 @@ impl Node {
         Some(())
     }
 
+    /// The views go on with what a crash left of them, or begin anew.
+    fn start_views(
+        &mut self,
+        cx: &mut Context,
+        reader: &dyn LogReader,
+        new_log: bool,
+    ) -> Option<()> {
+        let marks = match self.sabotage {
+            Some(Sabotage::ParkMarkUnread) => Vec::new(),
+            _ => self.parks.marks(),
+        };
+        match self.views.start(reader, &marks) {
+            Ok(Started::Rebuilt { .. }) if new_log => {}
+            Ok(Started::Rebuilt { adopted }) => {
+                cx.seen(Situation::ViewsRebuilt);
+                if adopted {
+                    cx.seen(Situation::ParkMarkAdopted);
+                }
+            }
+            Ok(Started::CaughtUp(0)) => {}
+            Ok(Started::CaughtUp(_)) => cx.seen(Situation::ViewsCaughtUp),
+            Err(_) if self.stopped() => return None,
+            Err(error) => {
+                cx.violate(Rule::Views, format!("they cannot catch up: {error}"));
+                return None;
+            }
+        }
+        Some(())
+    }
+
     /// The process ends here and now.
     pub(crate) fn crash(&mut self, cx: &mut Context, how: Crash) {
         self.life += 1;
         self.up = None;
         self.views.crash(&mut cx.random, self.sabotage);
         self.disk.crash(how);
+        if self.parks.crash(how) {
+            cx.seen(Situation::ParkInterrupted);
+        }
+    }
+
+    /// Whether the machine has stopped in the middle of a call.
+    pub(crate) fn stopped(&self) -> bool {
+        self.disk.stopped() || self.parks.stopped()
     }
 
     /// Offers something; gives what can be answered at once.
@@ -349,6 +398,7 @@ impl Node {
             flows,
         };
         let entries = up.trimmer.look(cx, &mut up.log, &sight);
+        self.parks.wanted = self.parks.wanted.max(up.trimmer.wanted);
         let mut answers = Vec::new();
         for (own, entry) in entries {
             let content = Content::Plain(Box::new(entry));

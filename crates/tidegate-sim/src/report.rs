@@ -4,13 +4,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// The outcome of one seed.
+use crate::seeds::Counted;
+
+/// Virtual time that a seed must play at least.
+pub const VIRTUAL_TIME_LEAST: Duration = Duration::from_secs(30);
+
+/// Events that must be acknowledged in a seed at least.
+pub const ACKNOWLEDGED_LEAST: u64 = 50;
+
+/// One in so many faults of a run must be of each kind, at the least.
+const FAULT_SHARE: u64 = 40;
+
+/// The outcome of one seed, in a world in which `R` is counted.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Outcome<R = Report> {
     /// Which seed.
     pub seed: u64,
     /// What the run did.
-    pub report: Report,
+    pub report: R,
     /// What did not hold; empty in a good run, which otherwise ends with the first.
     pub violations: Vec<Violation>,
     /// The last steps before a violation, oldest first.
@@ -20,7 +31,7 @@ pub struct Outcome {
     pub digest: u64,
 }
 
-impl fmt::Display for Outcome {
+impl<R> fmt::Display for Outcome<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}", self.seed)?;
         for line in &self.trace {
@@ -38,6 +49,8 @@ impl fmt::Display for Outcome {
 pub struct Report {
     /// Virtual time that passed.
     pub virtual_time: Duration,
+    /// The longest time that a run took to come to rest after the last fault.
+    pub rested_after: Duration,
     /// Steps that were played, each followed by a look at the invariants.
     pub steps: u64,
     /// Offers that were answered by a 2xx as events.
@@ -50,6 +63,10 @@ pub struct Report {
     pub delivered: u64,
     /// Events that endpoints processed, repeats and all.
     pub processed: u64,
+    /// Events that were parked, those parked again after a crash counted again.
+    pub parked: u64,
+    /// Events that had no room in a park and were never delivered.
+    pub given_up: u64,
     /// How often each kind of fault struck.
     pub faults: BTreeMap<FaultKind, u64>,
     /// How often each situation was reached.
@@ -64,23 +81,91 @@ impl Report {
     pub(crate) fn struck(&mut self, fault: FaultKind) {
         *self.faults.entry(fault).or_default() += 1;
     }
+}
 
-    /// Adds another run to this one.
-    pub fn add(&mut self, other: &Self) {
+impl Counted for Report {
+    fn add(&mut self, other: &Self) {
         self.virtual_time += other.virtual_time;
+        self.rested_after = self.rested_after.max(other.rested_after);
         self.steps += other.steps;
         self.acknowledged += other.acknowledged;
         self.events += other.events;
         self.fed += other.fed;
         self.delivered += other.delivered;
         self.processed += other.processed;
-        for (fault, count) in &other.faults {
-            *self.faults.entry(*fault).or_default() += count;
-        }
-        for (situation, count) in &other.situations {
-            *self.situations.entry(*situation).or_default() += count;
-        }
+        self.parked += other.parked;
+        self.given_up += other.given_up;
+        add_counts(&mut self.faults, &other.faults);
+        add_counts(&mut self.situations, &other.situations);
     }
+
+    fn too_little(&self) -> Option<String> {
+        let (time, acknowledged) = (self.virtual_time, self.acknowledged);
+        let short = (time < VIRTUAL_TIME_LEAST).then(|| format!("played {time:?} only"));
+        let few = acknowledged < ACKNOWLEDGED_LEAST;
+        let few = few.then(|| format!("acknowledged {acknowledged} events only"));
+        let both: Vec<String> = short.into_iter().chain(few).collect();
+        (!both.is_empty()).then(|| both.join(" and "))
+    }
+
+    fn shortfalls(&self) -> Vec<String> {
+        let all: u64 = self.faults.values().sum();
+        let struck = |fault| self.faults.get(fault).copied().unwrap_or_default();
+        let seldom = FaultKind::ALL.iter().map(|fault| (fault, struck(fault)));
+        let seldom = seldom.filter(|(_, count)| *count == 0 || *count < all / FAULT_SHARE);
+        let mut shortfalls: Vec<String> = seldom
+            .map(|(fault, count)| format!("{fault} struck {count} times in {all} faults"))
+            .collect();
+        shortfalls.extend(unreached(&self.situations, Situation::ALL));
+        shortfalls
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "virtual time {:>25} s", self.virtual_time.as_secs())?;
+        let rested = self.rested_after.as_secs_f64();
+        writeln!(f, "longest time to rest {rested:>17.1} s")?;
+        writeln!(f, "steps {:>34}", self.steps)?;
+        writeln!(f, "acknowledged {:>27}", self.acknowledged)?;
+        writeln!(f, "events in logs {:>25}", self.events)?;
+        writeln!(f, "events fed to consumers {:>16}", self.fed)?;
+        writeln!(f, "events settled by flows {:>16}", self.delivered)?;
+        writeln!(f, "events endpoints processed {:>13}", self.processed)?;
+        writeln!(f, "events parked {:>26}", self.parked)?;
+        writeln!(f, "events given up by parks {:>15}", self.given_up)?;
+        show_counts(f, "faults", &self.faults)?;
+        show_counts(f, "situations", &self.situations)
+    }
+}
+
+/// Adds counts to counts.
+pub(crate) fn add_counts<K: Ord + Copy>(to: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
+    for (kind, count) in more {
+        *to.entry(*kind).or_default() += count;
+    }
+}
+
+/// Says what was never counted.
+pub(crate) fn unreached<K: Ord + fmt::Display>(
+    counts: &BTreeMap<K, u64>,
+    all: &[K],
+) -> impl Iterator<Item = String> {
+    let never = all.iter().filter(|kind| !counts.contains_key(kind));
+    never.map(|kind| format!("{kind} was never reached"))
+}
+
+/// Shows counts under a title.
+pub(crate) fn show_counts<K: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    counts: &BTreeMap<K, u64>,
+) -> fmt::Result {
+    writeln!(f, "{title}")?;
+    for (kind, count) in counts {
+        writeln!(f, "  {kind:<28} {count:>9}")?;
+    }
+    Ok(())
 }
 
 /// Declares an enum of which all variants are known, with a name for each.
@@ -132,6 +217,8 @@ named! {
         ConsumerStalls = "consumer stalls",
         /// An endpoint is slow, dead, silent, lying or throttling for a while.
         EndpointBad = "endpoint bad",
+        /// An endpoint cannot be reached for so long that the log shall go before it is back.
+        EndpointAway = "endpoint away",
         /// Many requests and answers are lost for a while.
         Partition = "messages lost",
     }
@@ -262,6 +349,30 @@ named! {
         DeliverRestoredDone = "deliver: restart with receipts",
         /// A flow started with a fault whose event had no receipt.
         DeliverRestoredAside = "deliver: restart between fault and receipt",
+        /// Events of a flow that the log could not keep were parked.
+        ParkParked = "park: events parked",
+        /// A crash came while something was being parked.
+        ParkInterrupted = "park: interrupted",
+        /// A park could not be written, and was written later.
+        ParkFailed = "park: write failed",
+        /// A flow went on while something was being parked for it, and nothing was needed of that.
+        ParkOvertaken = "park: overtaken by its flow",
+        /// A flow read events out of its park.
+        ParkReadBack = "park: events read back",
+        /// The content of an event that waited was read again out of a park.
+        ParkFetched = "park: content read back",
+        /// A park was full, and its flow held the log.
+        ParkFull = "park: full, log held",
+        /// A park was full, and events were given up.
+        ParkGivenUp = "park: full, events given up",
+        /// An event was delivered or set aside although it had been given up, from memory.
+        ParkGivenUpSettled = "park: given up and settled yet",
+        /// A park let go of segments.
+        ParkLetGo = "park: segments let go",
+        /// A node started with events in a park.
+        ParkRestored = "park: restart with events",
+        /// Views were rebuilt from what a park says.
+        ParkMarkAdopted = "park: views begun from a mark",
     }
 }
 
@@ -302,10 +413,24 @@ named! {
         Limits = "limits of flows are kept",
         /// Nothing unread and no open fault is removed without a word.
         Trim = "trim takes nothing unfinished",
+        /// What the log holds no longer and a flow needs is in its park, or was said to be given up.
+        Parked = "what a flow needs is in the log or parked",
+        /// The books of every flow and hour are even.
+        Books = "the books are even",
         /// Views rebuilt from the log equal those that were kept.
         Views = "rebuilt views equal kept ones",
         /// The log opens after any crash, undamaged.
         Opens = "the log opens",
+        /// Of two regions that start calls for a shard, one has lost it for good.
+        OneActs = "one region acts for a shard",
+        /// What an owner that hands a shard over has begun is over, and its successor knows.
+        Sealed = "a hand-over repeats nothing",
+        /// Their outage moves no shard.
+        TheirOutage = "their outage moves nothing",
+        /// Numbers of a shard are called in their order.
+        CallOrder = "calls of a shard in order",
+        /// Whoever is preferred has its shards back in the end.
+        FailBack = "shards go back",
         /// When nothing goes wrong any more, everything comes to rest.
         Liveness = "everything comes to rest",
     }

@@ -1,29 +1,38 @@
 //! Many seeds, and whether together they did enough to mean something.
 
 use std::fmt;
-use std::time::Duration;
 
-use crate::report::{FaultKind, Outcome, Report, Situation};
-use crate::scenario::Scenario;
-use crate::world::run;
-
-/// Virtual time that a seed must play at least.
-pub const VIRTUAL_TIME_LEAST: Duration = Duration::from_secs(30);
-
-/// Events that must be acknowledged in a seed at least.
-pub const ACKNOWLEDGED_LEAST: u64 = 50;
+use crate::report::Outcome;
 
 /// Violating seeds that are kept with their traces; the others are only counted.
 const KEPT_MAX: usize = 5;
 
-/// One in so many faults of a run must be of each kind, at the least.
-const FAULT_SHARE: u64 = 40;
+/// A world that can be played from a seed.
+pub trait Playable {
+    /// What is counted in it.
+    type Report: Counted;
+
+    /// Plays it to its end or to the first violation.
+    fn play(&self, seed: u64) -> Outcome<Self::Report>;
+}
+
+/// What is counted in a run, or in several together. Shown as one figure a line.
+pub trait Counted: Default + fmt::Display {
+    /// Adds another run to this one.
+    fn add(&mut self, other: &Self);
+
+    /// What one run did too little of, if it held, to mean something.
+    fn too_little(&self) -> Option<String>;
+
+    /// What all runs together did too little of.
+    fn shortfalls(&self) -> Vec<String>;
+}
 
 /// A run of consecutive seeds.
 #[derive(Clone, Debug)]
-pub struct Seeds {
+pub struct Seeds<P> {
     /// What is played.
-    pub scenario: Scenario,
+    pub scenario: P,
     /// The first seed.
     pub first: u64,
     /// How many.
@@ -32,26 +41,26 @@ pub struct Seeds {
 
 /// What a run of seeds came to.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict {
+pub struct Verdict<R> {
     /// Seeds that were played.
     pub seeds: u64,
     /// What they did together.
-    pub total: Report,
+    pub total: R,
     /// Seeds in which something did not hold.
     pub violating: u64,
     /// The first of them.
-    pub violations: Vec<Outcome>,
+    pub violations: Vec<Outcome<R>>,
     /// Seeds that did too little.
     too_short: Vec<String>,
 }
 
-impl Seeds {
+impl<P: Playable> Seeds<P> {
     /// Plays all seeds; `progress` is told of each.
     #[must_use]
-    pub fn run(&self, mut progress: impl FnMut(&Outcome)) -> Verdict {
+    pub fn run(&self, mut progress: impl FnMut(&Outcome<P::Report>)) -> Verdict<P::Report> {
         let mut verdict = Verdict::default();
         for seed in self.first..self.first.saturating_add(self.count) {
-            let outcome = run(&self.scenario, seed);
+            let outcome = self.scenario.play(seed);
             progress(&outcome);
             verdict.take(outcome);
         }
@@ -59,7 +68,7 @@ impl Seeds {
     }
 }
 
-impl Verdict {
+impl<R: Counted> Verdict<R> {
     /// Whether everything held, and enough was done.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -80,22 +89,11 @@ impl Verdict {
     #[must_use]
     pub fn shortfalls(&self) -> Vec<String> {
         let mut shortfalls = self.too_short.clone();
-        let all: u64 = self.total.faults.values().sum();
-        for fault in FaultKind::ALL {
-            let count = self.total.faults.get(fault).copied().unwrap_or_default();
-            if count == 0 || count < all / FAULT_SHARE {
-                shortfalls.push(format!("{fault} struck {count} times in {all} faults"));
-            }
-        }
-        for situation in Situation::ALL {
-            if !self.total.situations.contains_key(situation) {
-                shortfalls.push(format!("{situation} was never reached"));
-            }
-        }
+        shortfalls.extend(self.total.shortfalls());
         shortfalls
     }
 
-    fn take(&mut self, outcome: Outcome) {
+    fn take(&mut self, outcome: Outcome<R>) {
         self.seeds += 1;
         self.total.add(&outcome.report);
         if !outcome.violations.is_empty() {
@@ -103,48 +101,20 @@ impl Verdict {
             if self.violations.len() < KEPT_MAX {
                 self.violations.push(outcome);
             }
-            return;
-        }
-        let Report {
-            virtual_time,
-            acknowledged,
-            ..
-        } = outcome.report;
-        let seed = outcome.seed;
-        if virtual_time < VIRTUAL_TIME_LEAST {
+        } else if let Some(too_little) = outcome.report.too_little() {
             self.too_short
-                .push(format!("seed {seed} played {virtual_time:?} only"));
-        }
-        if acknowledged < ACKNOWLEDGED_LEAST {
-            self.too_short.push(format!(
-                "seed {seed} acknowledged {acknowledged} events only"
-            ));
+                .push(format!("seed {} {too_little}", outcome.seed));
         }
     }
 }
 
-impl fmt::Display for Verdict {
+impl<R: Counted> fmt::Display for Verdict<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for outcome in &self.violations {
             writeln!(f, "{outcome}")?;
         }
-        let total = &self.total;
         writeln!(f, "seeds {:>34}", self.seeds)?;
-        writeln!(f, "virtual time {:>25} s", total.virtual_time.as_secs())?;
-        writeln!(f, "steps {:>34}", total.steps)?;
-        writeln!(f, "acknowledged {:>27}", total.acknowledged)?;
-        writeln!(f, "events in logs {:>25}", total.events)?;
-        writeln!(f, "events fed to consumers {:>16}", total.fed)?;
-        writeln!(f, "events settled by flows {:>16}", total.delivered)?;
-        writeln!(f, "events endpoints processed {:>13}", total.processed)?;
-        writeln!(f, "faults")?;
-        for (fault, count) in &total.faults {
-            writeln!(f, "  {fault:<28} {count:>9}")?;
-        }
-        writeln!(f, "situations")?;
-        for (situation, count) in &total.situations {
-            writeln!(f, "  {situation:<28} {count:>9}")?;
-        }
+        self.total.fmt(f)?;
         for shortfall in self.shortfalls() {
             writeln!(f, "too little: {shortfall}")?;
         }

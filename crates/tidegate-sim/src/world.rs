@@ -12,12 +12,14 @@ use crate::deliverer::operator::OPERATE_EVERY;
 use crate::deliverer::{self, Deliverer};
 use crate::disk::SimDisk;
 use crate::faults::Doom;
-use crate::invariants::Audit;
+use crate::invariants::{Audit, Seen};
 use crate::item::Offered;
+use crate::node::parks::Parks;
 use crate::node::{Answers, Node, Ticket, started};
 use crate::poller::{POLL_EVERY, Poller};
-use crate::report::{Outcome, Rule};
+use crate::report::{Outcome, Report, Rule};
 use crate::scenario::{FLOWS, SUBSCRIPTIONS, Scenario, Settings};
+use crate::seeds::Playable;
 use crate::sender::Sender;
 use crate::subscriber::{READ_EVERY, Subscriber};
 
@@ -51,6 +53,14 @@ pub(crate) struct World {
     done: bool,
 }
 
+impl Playable for Scenario {
+    type Report = Report;
+
+    fn play(&self, seed: u64) -> Outcome {
+        run(self, seed)
+    }
+}
+
 /// Plays the scenario from a seed, to its end or to the first violation.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64) -> Outcome {
@@ -64,13 +74,14 @@ impl World {
         let mut cx = Context::new(seed);
         let settings = Settings::drawn(&mut cx.random);
         let disk = SimDisk::new(cx.random.next(), scenario.sabotage);
+        let parks = Parks::new(&mut cx.random, scenario.sabotage);
         let large = settings.large_per_sender;
         let senders = (0..scenario.senders).map(|index| Sender::new(index, large));
         Self {
             senders: senders.collect(),
             subscribers: SUBSCRIPTIONS.iter().copied().map(Subscriber::new).collect(),
             consumers: Consumer::all(scenario.sabotage),
-            node: Node::new(disk, settings, scenario.sabotage),
+            node: Node::new(disk, settings, parks, scenario.sabotage),
             poller: Poller::new(scenario.senders),
             flows: deliverer::all(&FLOWS, &mut cx.random),
             audit: Audit::new(),
@@ -105,11 +116,11 @@ impl World {
             && let Some(step) = self.cx.next()
         {
             self.perform(&step);
-            if self.node.disk.stopped() {
+            if self.node.stopped() {
                 self.crash();
             }
             self.look();
-            if self.cx.report.steps >= STEPS_MAX {
+            if self.cx.steps >= STEPS_MAX {
                 self.cx
                     .violate(Rule::Liveness, "the world spins".to_owned());
             }
@@ -119,16 +130,21 @@ impl World {
     /// Looks at the invariants, unless the machine is down or something is broken already.
     fn look(&mut self) {
         if let Some(up) = &self.node.up
-            && !self.node.disk.stopped()
+            && !self.node.stopped()
             && self.cx.violations.is_empty()
         {
-            self.audit
-                .follow(&mut self.cx, &*up.reader, up.intake.cursors());
+            let seen = Seen {
+                reader: &*up.reader,
+                cursors: up.intake.cursors(),
+                parks: &self.node.parks.stores,
+            };
+            self.audit.follow(&mut self.cx, &seen);
         }
     }
 
     fn outcome(mut self, seed: u64) -> Outcome {
         self.cx.report.virtual_time = self.cx.now;
+        self.cx.report.steps = self.cx.steps;
         self.cx.report.events = self.audit.events();
         let broken = !self.cx.violations.is_empty();
         Outcome {
@@ -182,6 +198,7 @@ impl World {
             Step::Drive { flow, life } if life == self.node.life => self.drive(flow),
             Step::FlowPage { flow, life } if life == self.node.life => self.flow_page(flow),
             Step::FlowFetch { flow, life } if life == self.node.life => self.flow_fetch(flow),
+            Step::Park { flow, life } if life == self.node.life => self.park(flow),
             Step::Answered {
                 flow,
                 life,
@@ -190,12 +207,16 @@ impl World {
             Step::Drive { .. }
             | Step::FlowPage { .. }
             | Step::FlowFetch { .. }
+            | Step::Park { .. }
             | Step::Answered { .. } => {}
             Step::Operate => self.operate(),
             Step::Fault if !self.healed => self.fault(),
             Step::Doom { life } if life == self.node.life && self.doom.is_some() => self.crash(),
             Step::Send { .. } | Step::Fault | Step::Doom { .. } => {}
-            Step::DiskFreed => self.node.disk.limit(None),
+            Step::DiskFreed => {
+                self.node.disk.limit(None);
+                self.node.parks.heal();
+            }
             Step::Restart => self.restart(),
             Step::Heal => self.heal(),
             Step::Check => self.check(),
@@ -251,13 +272,17 @@ impl World {
                     self.page_answered(&answer);
                     continue;
                 }
+                Ticket::Park { flow } => {
+                    self.park_told(flow, &answer);
+                    continue;
+                }
                 Ticket::Cursor { .. } | Ticket::Own(_) => continue,
             };
             let Some(offered) = self.requests.remove(&request) else {
                 continue;
             };
             let accepted = !matches!(answer, Answer::Refused(_));
-            if accepted && !self.node.disk.stopped() {
+            if accepted && !self.node.stopped() {
                 self.audit.answered(&mut self.cx, &offered, &answer);
             }
             let lossy = self.cx.now < self.lossy_until;
@@ -271,12 +296,15 @@ impl World {
     /// The node has started: the log must hold what it held.
     pub(crate) fn started(&mut self) {
         if let Some(up) = &self.node.up {
+            let parks = &self.node.parks;
+            let content = self.node.views.content();
             self.audit
-                .restarted(&mut self.cx, &*up.reader, self.node.views.content());
+                .restarted(&mut self.cx, &*up.reader, content, parks);
         }
         self.look();
         self.restart_poll();
         self.start_flows();
+        self.start_parks();
         let (ticket, content) = started(&self.cx);
         let answers = self.node.offer(&mut self.cx, ticket, content);
         self.answer(answers);
@@ -289,6 +317,7 @@ impl World {
             .disk
             .set_faults(tidegate_core::log::memdisk::Faults::default());
         self.node.disk.limit(None);
+        self.node.parks.heal();
         self.node.slow_until = Duration::ZERO;
         self.node.views_stall_until = Duration::ZERO;
         self.lossy_until = Duration::ZERO;
@@ -308,29 +337,36 @@ impl World {
     fn check(&mut self) {
         let pending: usize = self.senders.iter().map(Sender::pending).sum();
         let unread = self.audit.unread(self.node.cursors());
-        let unread = unread.or_else(|| self.audit.unfetched());
+        let unread = unread.or_else(|| self.audit.unfetched()).map(str::to_owned);
         let unpolled = self.unpolled();
         let unread = unread.or_else(|| self.audit.deliveries.unsettled());
         let rests = pending == 0 && unread.is_none() && unpolled.is_none();
         let quiet = self.node.is_quiet() && self.flows.iter().all(Deliverer::is_quiet);
         if rests && quiet {
+            self.cx.report.rested_after = self.cx.now.saturating_sub(self.scenario.duration);
             self.doom = Some(Doom::Power);
             self.crash();
             self.restart();
             self.done = true;
             if let Some(up) = &self.node.up {
                 self.audit.finish(&mut self.cx, &*up.reader);
+                if let Some(views) = self.node.views.content() {
+                    let stood = (views, self.node.parks.stores.as_slice());
+                    self.audit.balance(&mut self.cx, &*up.reader, stood);
+                }
             }
             self.audit.fed(&mut self.cx);
             self.audit.deliveries.finish(&mut self.cx);
             return;
         }
         if self.cx.now > self.scenario.duration + self.scenario.settle_max {
-            if let Some(number) = unpolled {
+            if let Some(number) = unpolled.filter(|_| pending == 0 && unread.is_none()) {
                 let detail = format!("item {number} of the source was passed over");
                 return self.cx.violate(Rule::Poll, detail);
             }
-            let detail = format!("{pending} items are not acknowledged; unread: {unread:?}");
+            let detail = format!(
+                "{pending} items are not acknowledged; unread: {unread:?}; not polled: {unpolled:?}"
+            );
             return self.cx.violate(Rule::Liveness, detail);
         }
         self.cx.after(CHECK_EVERY, Step::Check);

@@ -61,6 +61,12 @@ impl Endpoint {
         self.mood
     }
 
+    /// It cannot be reached until then.
+    pub(crate) fn go_away(&mut self, until: Duration) {
+        self.mood = Mood::Dead;
+        self.until = until;
+    }
+
     pub(crate) fn heal(&mut self) {
         self.until = Duration::ZERO;
     }

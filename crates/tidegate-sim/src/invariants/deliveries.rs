@@ -11,7 +11,7 @@ use tidegate_core::log::entry::{
 };
 use tidegate_types::id::EventId;
 use tidegate_types::name::kind_matches;
-use tidegate_types::position::{FrameNumber, Place};
+use tidegate_types::position::Place;
 
 use crate::context::Context;
 use crate::report::{Rule, Situation};
@@ -19,17 +19,17 @@ use crate::scenario::{Delivering, FLOWS};
 
 /// The one who looks at all flows.
 #[derive(Debug)]
-pub(crate) struct Deliveries(Vec<Truth>);
+pub(crate) struct Deliveries(pub(super) Vec<Truth>);
 
 /// What is known of one flow.
 #[derive(Debug)]
-struct Truth {
-    flow: &'static Delivering,
+pub(super) struct Truth {
+    pub(super) flow: &'static Delivering,
     /// Events the flow wants, each with its identity and key.
-    events: BTreeMap<Place, (EventId, String)>,
+    pub(super) events: BTreeMap<Place, (EventId, String)>,
     /// Those of them without a durable receipt.
-    open: BTreeSet<Place>,
-    outcomes: BTreeMap<Place, ReceiptOutcome>,
+    pub(super) open: BTreeSet<Place>,
+    pub(super) outcomes: BTreeMap<Place, ReceiptOutcome>,
     retrying: BTreeMap<Place, Retrying>,
     held: BTreeMap<String, HeldLane>,
     low: Option<Place>,
@@ -40,6 +40,12 @@ struct Truth {
     resubmitted: BTreeMap<Place, (EventId, bool)>,
     /// How often the endpoint processed each event.
     processed: BTreeMap<EventId, u32>,
+    /// Events whose frames are gone, and which were found in the park.
+    pub(super) parked: BTreeSet<Place>,
+    /// What was said to be given up.
+    pub(super) told: BTreeSet<Place>,
+    /// Events that are gone and in no park, since they were given up.
+    pub(super) given_up: BTreeSet<Place>,
     /// The last event of each key that has a durable receipt of delivery.
     delivered: BTreeMap<String, Place>,
     life: Life,
@@ -91,13 +97,16 @@ impl Deliveries {
             closed: BTreeSet::new(),
             resubmitted: BTreeMap::new(),
             processed: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            told: BTreeSet::new(),
+            given_up: BTreeSet::new(),
             delivered: BTreeMap::new(),
             life: Life::default(),
         };
         Self(FLOWS.iter().map(truth).collect())
     }
 
-    fn named(&mut self, name: &str) -> Option<&mut Truth> {
+    pub(super) fn named(&mut self, name: &str) -> Option<&mut Truth> {
         self.0.iter_mut().find(|truth| truth.flow.name == name)
     }
 
@@ -178,27 +187,27 @@ impl Deliveries {
         for key in &entry.released {
             truth.held.remove(key);
         }
-        if let Some(place) = truth.lost() {
-            let detail = format!("{place:?} is not settled and stands behind {:?}", entry.low);
-            cx.violate(Rule::Delivered, detail);
-        }
-    }
-
-    /// What is not settled and must be, at the end; the name of a flow.
-    pub(crate) fn unsettled(&self) -> Option<&'static str> {
-        let open = |truth: &&Truth| !truth.open.is_empty() || !truth.faults.is_empty();
-        self.0.iter().find(open).map(|truth| truth.flow.name)
-    }
-
-    /// The frames before `first` are gone.
-    pub(super) fn trimmed(&self, cx: &mut Context, first: FrameNumber) {
-        for truth in &self.0 {
-            if let Some(place) = truth.open.first().filter(|place| place.frame < first) {
-                let name = truth.flow.name;
-                let detail = format!("{name} has not settled {place:?}, and {first} is the first");
-                return cx.violate(Rule::Trim, detail);
+        while let Some(place) = truth.lost() {
+            if truth.told.contains(&place) {
+                truth.give_up(place);
+                continue;
             }
+            let (name, low) = (truth.flow.name, entry.low);
+            let detail = format!("{name}: {place:?} is not settled and stands behind {low:?}");
+            return cx.violate(Rule::Delivered, detail);
         }
+    }
+
+    /// What is not settled and must be, at the end: of which flow, and the first of it.
+    pub(crate) fn unsettled(&self) -> Option<String> {
+        let open = |truth: &&Truth| !truth.open.is_empty() || !truth.faults.is_empty();
+        let truth = self.0.iter().find(open)?;
+        let (name, place, fault) = (
+            truth.flow.name,
+            truth.open.first(),
+            truth.faults.first_key_value(),
+        );
+        Some(format!("{name}: {place:?}, or fault {fault:?}"))
     }
 
     /// A last look: what became of every event.
@@ -216,6 +225,14 @@ impl Deliveries {
                 return cx.violate(Rule::Delivered, detail);
             }
             cx.report.delivered += outcomes.count() as u64;
+            cx.report.given_up += truth.lost_for_good().count() as u64;
+            if truth
+                .given_up
+                .iter()
+                .any(|place| truth.outcomes.contains_key(place))
+            {
+                cx.seen(Situation::ParkGivenUpSettled);
+            }
             if truth.processed.values().any(|times| *times > 1) {
                 cx.seen(Situation::DeliverRepeated);
             }

@@ -1,5 +1,7 @@
 //! What must hold after a crash, and at the end.
 
+use std::collections::BTreeMap;
+
 use tidegate_core::log::engine::LogReader;
 use tidegate_core::log::entry::Entry;
 use tidegate_core::log::frame::Frame;
@@ -8,6 +10,7 @@ use tidegate_types::position::Place;
 use super::{Audit, READ_BYTES};
 use crate::context::Context;
 use crate::item::fingerprint_of;
+use crate::node::parks::Parks;
 use crate::node::views::Content;
 use crate::report::{Rule, Situation};
 
@@ -18,6 +21,7 @@ impl Audit {
         cx: &mut Context,
         reader: &dyn LogReader,
         views: Option<&Content>,
+        parks: &Parks,
     ) {
         let bounds = reader.bounds();
         let seen = self.history.head();
@@ -34,12 +38,34 @@ impl Audit {
         // A removal that was not synced may be undone.
         self.first = self.first.min(bounds.first);
         self.each_frame(cx, reader, |_, _| None);
-        let mut rebuilt = Content::begin(&bounds);
-        match rebuilt.catch_up(reader) {
-            Ok(_) if views == Some(&rebuilt) => {}
-            Ok(_) => cx.violate(Rule::Views, difference(views, &rebuilt)),
+        self.deliveries.restarted(cx, self.first, &parks.stores);
+        match Content::rebuilt(reader, &parks.marks()) {
+            Ok((rebuilt, _)) if views.is_some_and(|views| self.agree(views, &rebuilt)) => {}
+            Ok((rebuilt, _)) => cx.violate(Rule::Views, difference(views, &rebuilt)),
             Err(error) => cx.violate(Rule::Views, error.to_string()),
         }
+    }
+
+    /// Whether views that were kept say the same as rebuilt ones. A retry of an event that was given up is left out:
+    /// kept views know of it until they are rebuilt, since no receipt ever closes it.
+    fn agree(&self, kept: &Content, rebuilt: &Content) -> bool {
+        let stands = |content: &Content| {
+            let flows = content.flows.iter();
+            let stood = flows.map(|(name, flow)| {
+                let mut stood = flow.restored();
+                if let Some(stood) = &mut stood {
+                    let given_up = |place| self.deliveries.is_told(name, place);
+                    stood.retrying.retain(|entry| !given_up(entry.place));
+                }
+                (name.clone(), stood)
+            });
+            stood.collect::<Vec<_>>()
+        };
+        let others = |content: &Content| Content {
+            flows: BTreeMap::new(),
+            ..content.clone()
+        };
+        stands(kept) == stands(rebuilt) && others(kept) == others(rebuilt)
     }
 
     /// Reads all that is kept, compares it with what was seen, and asks more of each frame.
@@ -109,6 +135,12 @@ fn difference(kept: Option<&Content>, rebuilt: &Content) -> String {
         ids.find(|(id, known)| b.known.get(id) != Some(known))
             .map(|(id, known)| (*id, known.place))
     };
+    let mut flows = kept.flows.iter();
+    let flow = flows.find(|(name, flow)| rebuilt.flows.get(*name) != Some(flow));
+    if let Some((name, flow)) = flow {
+        let other = rebuilt.flows.get(name);
+        return format!("flow {name}: kept {flow:?}, and rebuilt {other:?}");
+    }
     format!(
         "kept {:?} and rebuilt {:?} applied; an identity in kept only {:?}, in rebuilt only {:?}; \
          faults {} and {}; cursors {:?} and {:?}",

@@ -45,6 +45,8 @@ pub(crate) struct Trimmer {
     /// Up to where each subscription was named as passed, on disk.
     said: BTreeMap<&'static str, FrameNumber>,
     saying: Vec<(&'static str, FrameNumber)>,
+    /// The first frame that would be kept if nobody held the log.
+    pub(crate) wanted: FrameNumber,
 }
 
 /// What a look at the log sees.
@@ -55,7 +57,7 @@ pub(crate) struct Sight<'a> {
     /// Whether the views have applied all that is written.
     pub(crate) views_current: bool,
     pub(crate) cursors: &'a BTreeMap<String, Place>,
-    /// The first frame that a flow needs.
+    /// The first frame that a flow needs and has not parked.
     pub(crate) flows: Option<FrameNumber>,
 }
 
@@ -78,7 +80,12 @@ impl Trimmer {
             return Vec::new();
         }
         let low_water = low_water(cx.wall(), log, sight);
-        let plan = log.trim_plan(cx.wall(), &sight.settings.policy, low_water);
+        let policy = &sight.settings.policy;
+        let plan = log.trim_plan(cx.wall(), policy, low_water);
+        if plan.held_by_low_water > 0 {
+            let unheld = log.trim_plan(cx.wall(), policy, FrameNumber(u64::MAX));
+            self.wanted = self.wanted.max(unheld.oldest);
+        }
         let mut entries: Vec<_> = self.held_note(cx, &plan).into_iter().collect();
         if plan.segments > 0 {
             entries.extend(self.prepare(cx, log, sight, plan.oldest));
@@ -231,8 +238,10 @@ fn low_water(now: UnixMillis, log: &Log, sight: &Sight<'_>) -> FrameNumber {
     let reader = log.reader();
     let bounds = reader.bounds();
     let after_head = bounds.head.frame.next();
-    if sight.sabotage == Some(Sabotage::TrimIgnoresLowWater) {
-        return after_head;
+    match sight.sabotage {
+        Some(Sabotage::TrimIgnoresLowWater) => return after_head,
+        Some(Sabotage::TrimNever) => return bounds.first,
+        _ => {}
     }
     let reading_at = |subscription: &Subscription| {
         let at = sight

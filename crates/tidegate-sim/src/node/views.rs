@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tidegate_core::deliver::Progress;
 use tidegate_core::log::engine::{Bounds, LogReader, ReadError};
-use tidegate_core::log::entry::Polled;
+use tidegate_core::log::entry::{ParkMark, Polled};
 use tidegate_core::receive::ledger::{Known, Ledger, LedgerError};
 use tidegate_core::view::{Change, FaultSummary, changes_of};
 use tidegate_types::id::EventId;
@@ -113,6 +113,43 @@ impl Content {
         progress.apply(change);
     }
 
+    /// Begins with what the parks say of flows, which is newer; of frames that are gone in between it
+    /// lacks what stood there.
+    pub(crate) fn adopt(&mut self, first: FrameNumber, marks: &[ParkMark]) -> bool {
+        if self.applied.next() > first {
+            return false;
+        }
+        let whole = marks.iter().filter(|mark| mark.as_of.next() >= first);
+        whole.map(|mark| self.resume(mark)).count() > 0
+    }
+
+    /// Of flows that the log says nothing of, what the parks say is better than nothing.
+    fn fill_in(&mut self, marks: &[ParkMark]) {
+        for mark in marks {
+            if !self.flows.contains_key(&mark.flow) {
+                self.resume(mark);
+            }
+        }
+    }
+
+    fn resume(&mut self, mark: &ParkMark) {
+        let progress = Progress::resume(&mark.flow, mark.shard, mark.state());
+        self.flows.insert(mark.flow.clone(), progress);
+    }
+
+    /// What the log and the parks together say: the views of a start without any.
+    pub(crate) fn rebuilt(
+        reader: &dyn LogReader,
+        marks: &[ParkMark],
+    ) -> Result<(Self, bool), ReadError> {
+        let bounds = reader.bounds();
+        let mut content = Self::begin(&bounds);
+        let adopted = content.adopt(bounds.first, marks);
+        content.catch_up(reader)?;
+        content.fill_in(marks);
+        Ok((content, adopted))
+    }
+
     /// Applies what the log has beyond this.
     pub(crate) fn catch_up(&mut self, reader: &dyn LogReader) -> Result<u64, ReadError> {
         let mut count = 0;
@@ -162,7 +199,10 @@ pub(crate) struct Views {
 /// How the views stood at a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Started {
-    Rebuilt,
+    /// Whether a park said how a flow stood.
+    Rebuilt {
+        adopted: bool,
+    },
     CaughtUp(u64),
 }
 
@@ -207,19 +247,28 @@ impl Views {
     }
 
     /// Opens what a crash left, or begins anew, and catches up with the log.
-    pub(crate) fn start(&mut self, reader: &dyn LogReader) -> Result<Started, ReadError> {
+    pub(crate) fn start(
+        &mut self,
+        reader: &dyn LogReader,
+        marks: &[ParkMark],
+    ) -> Result<Started, ReadError> {
         let bounds = reader.bounds();
         let fitting = self.kept.take().filter(|kept| kept.fits(&bounds));
-        let rebuilt = fitting.is_none();
-        let mut content = fitting.unwrap_or_else(|| Content::begin(&bounds));
-        let frames = content.catch_up(reader)?;
+        let (content, started) = match fitting {
+            None => {
+                let (content, adopted) = Content::rebuilt(reader, marks)?;
+                (content, Started::Rebuilt { adopted })
+            }
+            Some(mut kept) => {
+                kept.adopt(bounds.first, marks);
+                let frames = kept.catch_up(reader)?;
+                kept.fill_in(marks);
+                (kept, Started::CaughtUp(frames))
+            }
+        };
         self.kept = Some(content.clone());
         self.live = Some(content);
-        Ok(if rebuilt {
-            Started::Rebuilt
-        } else {
-            Started::CaughtUp(frames)
-        })
+        Ok(started)
     }
 }
 

@@ -188,7 +188,8 @@ impl Truth {
         let lane = self.lane_of(key);
         let same = |other: &Place| self.lane_of(self.key_at(*other)) == lane;
         let mut earlier = self.open.range(..place);
-        if let Some(open) = earlier.find(|other| same(other) && !before.contains(other)) {
+        let may_wait = |other: &Place| !before.contains(other) && !self.told.contains(other);
+        if let Some(open) = earlier.find(|other| same(other) && may_wait(other)) {
             let detail = format!("{place:?} leaves before {open:?} of its key is settled");
             return Err((Rule::KeyOrder, detail));
         }
