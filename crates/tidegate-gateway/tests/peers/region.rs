@@ -28,20 +28,14 @@ use crate::proxy::Proxy;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `done` gives something.
-#[track_caller]
-pub(crate) fn until<T>(
-    what: &'static str,
-    mut done: impl FnMut() -> Option<T>,
-) -> impl Future<Output = T> {
-    async move {
-        let begun = Instant::now();
-        loop {
-            if let Some(value) = done() {
-                return value;
-            }
-            assert!(begun.elapsed() < PATIENCE, "this never happened: {what}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+pub(crate) async fn until<T>(what: &'static str, mut done: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = done() {
+            return value;
         }
+        assert!(begun.elapsed() < PATIENCE, "this never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
