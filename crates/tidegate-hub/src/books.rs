@@ -53,7 +53,13 @@ impl Bookkeeper {
         let reader = hub.reader();
         let hours = u32::try_from(limits.hours_max.saturating_sub(1)).unwrap_or(u32::MAX);
         let begin = Hour(Hour::of(now).0.saturating_sub(hours));
-        let next = reader.frame_at_time(begin.begin())?;
+        let next = loop {
+            match reader.frame_at_time(begin.begin()) {
+                // Trimming goes on meanwhile; it ends at the head.
+                Err(ReadError::Trimmed { .. }) => {}
+                other => break other?,
+            }
+        };
         let bounds = reader.bounds();
         let trimmed = bounds.first > FrameNumber(1) && next <= bounds.first;
         // Of the oldest hour that is left, a part may be gone.

@@ -27,13 +27,14 @@ impl Site {
     }
 
     /// Numbers of the flow that delivers: received, delivered, filtered, parked, faults, discarded and
-    /// pending, once every row is even.
+    /// pending, once every row is even; without hours of which a part was removed, which nobody can judge.
     pub(crate) async fn numbers(&self) -> [u64; 7] {
         let closed = self.books().await;
-        for page in &closed.pages {
+        let whole = || closed.pages.iter().filter(|it| it.hour >= closed.begin);
+        for page in whole() {
             assert_eq!(page.balance, Balance::Even, "{page:?}");
         }
-        let rows = closed.pages.iter().filter(|it| it.kind == Kind::Egress);
+        let rows = whole().filter(|it| it.kind == Kind::Egress);
         let counts = |row: &Row| {
             [
                 row.received.count,
