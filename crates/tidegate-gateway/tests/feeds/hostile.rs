@@ -66,11 +66,18 @@ async fn long_polls_of_one_consumer_do_not_keep_others_out() {
     assert_eq!(site.get_with("/out/stock", SOUTH).await.body, "[]");
     // Once they are answered, there is room again.
     site.publish("stock.changed", "1").await;
+    let mut refused = 0;
     for mut stream in waiting {
         let mut status = [0; 12];
         stream.read_exact(&mut status).await.unwrap();
-        assert_eq!(&status, b"HTTP/1.1 200");
+        match &status {
+            b"HTTP/1.1 200" => {}
+            b"HTTP/1.1 503" => refused += 1,
+            other => panic!("{:?}", String::from_utf8_lossy(other)),
+        }
     }
+    // The question that found no room may have had the place of one that came late.
+    assert!(refused <= 1, "{refused} of {OF_ONE} were refused");
     until(&site, ("/out/stock", "*/*"), "200").await;
 }
 

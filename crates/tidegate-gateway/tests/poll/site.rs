@@ -11,8 +11,10 @@ use tidegate_config::{Config, SecretSource};
 use tidegate_core::log::entry::{Entry, EventEntry, Fault, Polled};
 use tidegate_gateway::gateway::{Gateway, hub_settings};
 use tidegate_gateway::http::{Answer, Client, ClientSettings};
-use tidegate_hub::hub::Hub;
+use tidegate_hub::disk::DiskError;
+use tidegate_hub::hub::{Hub, HubError};
 use tidegate_hub::query::PageLimits;
+use tidegate_hub::settings::HubSettings;
 
 /// Everything waits at most this long; nothing is expected to take it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,6 +50,21 @@ flows:
     }
 }
 
+/// Opens a log. What was still reading when a gateway was killed holds it until it has read; with a process
+/// that would end, too.
+fn open(settings: &HubSettings) -> Hub {
+    let begun = Instant::now();
+    loop {
+        match Hub::open(settings, |_, _| {}) {
+            Ok((hub, _)) => return hub,
+            Err(HubError::Disk(DiskError::Lock(_))) if begun.elapsed() < PATIENCE => {
+                std::thread::yield_now();
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
 /// A running gateway on a log of its own.
 pub(crate) struct Site {
     folder: TempDir,
@@ -64,8 +81,8 @@ impl Site {
     async fn start_in(folder: TempDir, url: &str, flows: &str) -> Self {
         let config = config(folder.path(), url, flows);
         let settings = hub_settings(&config);
-        let hub = tokio::task::spawn_blocking(move || Hub::open(&settings, |_, _| {}));
-        let (hub, _) = hub.await.unwrap().unwrap();
+        let hub = tokio::task::spawn_blocking(move || open(&settings)).await;
+        let hub = hub.unwrap();
         let gateway = Gateway::start(config, folder.path(), Arc::new(hub))
             .await
             .unwrap();
